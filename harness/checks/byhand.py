@@ -1,0 +1,47 @@
+"""A failing check as a script of its own, that a student can read, change and run."""
+
+import sys
+from pathlib import Path
+
+from harness.checks.verdict import Verdict
+from harness.launch import Command
+from harness.results import write_whole
+
+PRELUDE = Path(__file__).with_name("prelude.py")
+
+HEAD = '''"""{title}
+
+PROTOCOL.md, {clause}: {quote}
+
+    python3 {name}                     the program that was checked
+    python3 {name} python3 my.py       another one
+
+Exit status 1 while the fault is there, 0 when it is gone.
+"""
+
+COMMAND = {command!r}
+FOLDER = {folder!r}
+
+
+def dialogue():
+{dialogue}
+
+
+'''
+
+
+def write_script(verdict: Verdict, command: Command, folder: Path) -> Path:
+    """Write the script of a failed check into the folder of its run; return its path."""
+    path = folder / f"{verdict.id}.py"
+    words = ["python3" if word == sys.executable else word for word in command.words]
+    head = HEAD.format(
+        title=verdict.title,
+        clause=verdict.clause,
+        quote=verdict.quote,
+        name=path.name,
+        command=words,
+        folder=str(command.folder),
+        dialogue="\n".join(f"    {line}" for line in verdict.script),
+    )
+    write_whole(path, head + PRELUDE.read_text(encoding="utf-8"))
+    return path

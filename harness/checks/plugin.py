@@ -1,0 +1,280 @@
+"""The pytest plugin: which checks a lab has, what they work with, and what becomes of their outcomes.
+
+It is named (`-p harness.checks.plugin`), never loaded by itself. `lab check` hands it a Run; under plain
+pytest the options below make one.
+"""
+
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checks.mark import check_id, declaration
+from harness.checks.subject import Bench, Exchange, Starter, Subject
+from harness.checks.verdict import Status, Verdict, as_rows, compared
+from harness.course import Lab, Step, load_course
+from harness.course.layout import LABS
+from harness.launch import Command, LaunchError, parse_command
+from harness.launch.command import python_program
+from harness.launch.yardstick import slowness
+from harness.wire import Fault, Patience, Peer, Transcript
+
+
+class Blocked(Exception):
+    """A check cannot be made, and the program is not to blame; the text says why."""
+
+
+class Hindered(Exception):
+    """The machine does not let the harness make a check; the text says what to do about it."""
+
+
+@dataclass
+class Run:
+    """One run of a lab's checks against one program."""
+
+    lab: Lab
+    command: Command
+    step: Step | None = None
+    any_model: bool = False
+    seed: int = 0
+    ahead: int = 2
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    on_verdict: Callable[[Verdict], None] = lambda verdict: None
+
+
+RUN = pytest.StashKey[Run]()
+TRANSCRIPT = pytest.StashKey[Transcript]()
+BENCH = pytest.StashKey[Bench]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options for using the checks with plain pytest."""
+    group = parser.getgroup("socket lab kit")
+    group.addoption("--lab", help="the number of the lab whose checks are made (default 1)")
+    group.addoption("--target", help="the command line of the program to check (default: the one in labs/)")
+    group.addoption("--any-model", action="store_true", help="leave out checks of threads, select and the like")
+    group.addoption("--seed", type=int, help="of everything that is random (default: a new one, printed)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the Run, unless `lab check` has handed one over."""
+    config.addinivalue_line("markers", "check(declaration): one check of a lab")
+    if RUN in config.stash:
+        return
+    lab = load_course().lab(config.getoption("--lab") or "1")
+    target = config.getoption("--target")
+    seed = config.getoption("--seed")
+    config.stash[RUN] = Run(
+        lab=lab,
+        command=parse_command(target) if target else python_program(LABS / lab.program),
+        any_model=config.getoption("--any-model"),
+        seed=random.randrange(10**9) if seed is None else seed,
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which seed and which program."""
+    run = config.stash[RUN]
+    return f"lab {run.lab.number}: {run.command} (seed {run.seed})"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the checks of the lab (and of the step, with what they need), in the order of the steps."""
+    run = config.stash[RUN]
+    order = {name: place for place, name in enumerate(n for step in run.lab.steps for n in step.checks)}
+    order[run.lab.gate] = -1
+    found = {check_id(item.name): item for item in items if declaration(item)}
+    wanted = {name for name, item in found.items() if name in order and not _left_out(run, item)}
+    if run.step:
+        wanted &= _with_needs(set(run.step.checks) | {run.lab.gate}, found)
+    kept = sorted(wanted, key=order.__getitem__)
+    for name in kept:
+        found[name].extra_keyword_matches.add(name)
+    config.hook.pytest_deselected(items=[item for item in items if check_id(item.name) not in wanted])
+    items[:] = [found[name] for name in kept]
+
+
+def _left_out(run: Run, item: pytest.Item) -> bool:
+    declared = declaration(item)
+    return run.any_model and declared is not None and declared.model
+
+
+def _with_needs(names: set[str], found: dict[str, pytest.Item]) -> set[str]:
+    for name in list(names):
+        declared = declaration(found[name]) if name in found else None
+        if declared and not set(declared.needs) <= names:
+            return _with_needs(names | set(declared.needs), found)
+    return names
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Block a check when one that it needs does not hold."""
+    run = item.config.stash[RUN]
+    item.stash[TRANSCRIPT] = Transcript()
+    declared = declaration(item)
+    assert declared is not None
+    gate = () if check_id(item.name) == run.lab.gate else (run.lab.gate,)
+    for needed in (*gate, *declared.needs):
+        verdict = run.verdicts.get(needed)
+        if verdict and verdict.status is not Status.PASS:
+            cause = verdict.message if verdict.status is Status.BLOCKED else f"{needed!r} does not hold"
+            raise Blocked(cause)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn the outcome of each check into one of the four verdicts."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    run = item.config.stash[RUN]
+    name = check_id(item.name)
+    error = call.excinfo.value if call.excinfo else None
+    if call.when == "teardown" and error is None:
+        run.on_verdict(run.verdicts[name])
+        return report  # type: ignore[return-value]
+    if call.when == "setup" and error is None:
+        return report  # type: ignore[return-value]
+    verdict = _verdict(item, run, error)
+    verdict.seconds = call.duration + (run.verdicts[name].seconds if name in run.verdicts else 0.0)
+    run.verdicts[name] = verdict
+    if call.when == "teardown":
+        run.on_verdict(verdict)
+    if verdict.status is Status.BLOCKED:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, verdict.message)
+    elif isinstance(error, Fault):
+        report.longrepr = _told(verdict)
+    return report  # type: ignore[return-value]
+
+
+def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdict:
+    declared, name = declaration(item), check_id(item.name)
+    step = run.lab.step_of(name)
+    assert declared is not None
+    assert step is not None
+    points = step.checks[name]
+    verdict = Verdict(
+        id=name,
+        step=step.id,
+        title=" ".join((item.obj.__doc__ or "").split()),  # type: ignore[attr-defined]
+        clause=declared.clause,
+        quote=declared.quote,
+        status=Status.PASS,
+        points=points,
+        max_points=points,
+        hint=declared.hint,
+    )
+    if error is None:
+        return verdict
+    verdict.points = 0
+    if isinstance(error, Blocked):
+        verdict.status, verdict.message = Status.BLOCKED, str(error)
+        return verdict
+    transcript = item.stash[TRANSCRIPT]
+    verdict.transcript, verdict.script = as_rows(transcript), transcript.script
+    if isinstance(error, Fault):
+        verdict.status, verdict.message, verdict.why = Status.FAIL, error.what, error.why
+        verdict.expected, verdict.received, verdict.difference = compared(error.expected, error.received)
+        if BENCH in item.stash:
+            _describe_server(verdict, item.stash[BENCH])
+    elif isinstance(error, Hindered | LaunchError):
+        verdict.status, verdict.message = Status.ERROR, str(error)
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        verdict.status, verdict.message = Status.ERROR, f"{type(error).__name__} at {place}: {error}"
+    return verdict
+
+
+def _describe_server(verdict: Verdict, bench: Bench) -> None:
+    if bench.subjects:
+        program = bench.subjects[-1].program
+        verdict.server = program.describe_end()
+        if program.status is not None:
+            program.output.finish(1.0)
+        verdict.output = "\n".join(
+            text.strip("\n") for text in (program.output.stdout.text(), program.output.stderr.text()) if text.strip()
+        )[-4000:]
+
+
+def _told(verdict: Verdict) -> str:
+    lines = [verdict.title, f"  {verdict.message}"]
+    for word, text in (("expected", verdict.expected), ("received", verdict.received), ("why", verdict.why)):
+        if text:
+            lines.append(f"  {word}: {text}")
+    return "\n".join(lines)
+
+
+# What a check works with
+
+
+@pytest.fixture(scope="session")
+def starter(request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """Starts the program under test, some of them ahead."""
+    run = request.config.stash[RUN]
+    starter = Starter(run.command, run.lab.kind, Patience(slowness), run.ahead)
+    yield starter
+    starter.close()
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, starter: Starter) -> Iterator[Bench]:
+    """Starts servers for this check, and ends them after it."""
+    bench = Bench(starter, request.node.stash[TRANSCRIPT])
+    request.node.stash[BENCH] = bench
+    starter.fill()
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def server(bench: Bench) -> Subject:
+    """A server that listens."""
+    return bench.start()
+
+
+@pytest.fixture
+def exchange(starter: Starter) -> Exchange:
+    """The smallest question of this lab's service, and its answer."""
+    return starter.exchange
+
+
+@pytest.fixture
+def ann(server: Subject) -> Peer:
+    """A client."""
+    return server.connect("ann")
+
+
+@pytest.fixture
+def bob(server: Subject) -> Peer:
+    """Another client."""
+    return server.connect("bob")
+
+
+@pytest.fixture
+def cat(server: Subject) -> Peer:
+    """A third client."""
+    return server.connect("cat")
+
+
+@pytest.fixture
+def transcript(request: pytest.FixtureRequest) -> Transcript:
+    """What happens in this check."""
+    return request.node.stash[TRANSCRIPT]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of everything that is random in this run."""
+    return request.config.stash[RUN].seed
+
+
+@pytest.fixture
+def token(request: pytest.FixtureRequest) -> Callable[[], bytes]:
+    """Makes words that no program can know beforehand."""
+    chance: Any = random.Random(f"{request.config.stash[RUN].seed} {request.node.name}")
+    return lambda: "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=12)).encode()

@@ -1,0 +1,376 @@
+# What the dialogue above is written with. Standard library only; nothing of the kit is needed.
+
+import base64  # noqa: F401  (for long payloads)
+import os
+import random
+import re
+import select
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib  # noqa: F401  (for long payloads)
+
+LINUX = sys.platform == "linux"
+PATIENCE = 5.0  # seconds
+
+
+class Fault(Exception):
+    """The fault shows."""
+
+
+def pattern(length):
+    """Bytes that count: each group of nine names its own place."""
+    return b"".join(b"%08x " % offset for offset in range(0, length, 9))[:length]
+
+
+def listening(pids):
+    """The addresses on which the processes listen, as /proc/net/tcp shows them."""
+    inodes = set()
+    for pid in pids:
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                inodes.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+            except OSError:
+                pass
+    found = set()
+    for line in open(f"/proc/{pids[0]}/net/tcp").readlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+            host, port = fields[1].split(":")
+            found.add((socket.inet_ntoa(struct.pack("=I", int(host, 16))), int(port, 16)))
+    return found
+
+
+class Server:
+    """The program under test, in a process of its own."""
+
+    everyone = []
+
+    def __init__(self, host="127.0.0.1", port=None, defaults=False):
+        if port is None:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
+        words = [word.replace("{host}", host).replace("{port}", str(port)) for word in COMMAND]
+        if not defaults and words == COMMAND:
+            words += ["--host", host, "--port", str(port)]
+        self.host, self.port = host, port
+        self.log = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.errors, start_new_session=True, cwd=FOLDER
+        )
+        self.pid = self.process.pid
+        Server.everyone.append(self)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            if self.process.poll() is not None:
+                raise Fault(f"it does not listen: it exited with status {self.process.returncode}")
+            if LINUX:
+                for found_host, found_port in listening(self.processes()):
+                    if port in (0, found_port):
+                        self.port, self.listens_on = found_port, (found_host, found_port)
+                        return
+            elif b"listening on" in self.printed(self.log):
+                self.listens_on = (host, port)
+                return
+            if time.monotonic() > deadline:
+                raise Fault(f"it does not listen on {host}:{port}")
+            time.sleep(0.01)
+
+    @staticmethod
+    def printed(stream):
+        return os.pread(stream.fileno(), 1 << 16, 0)
+
+    def processes(self):
+        found = [self.pid]
+        for pid in found if LINUX else []:
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    found += map(int, open(f"/proc/{pid}/task/{task}/children").read().split())
+            except OSError:
+                pass
+        return found
+
+    def side_of(self, address):
+        """The server's side of a connection: (bytes unread, accepted), or None."""
+        if not LINUX:
+            time.sleep(0.02)
+            return None
+        word = "%08X" % struct.unpack("=I", socket.inet_aton(address[0]))
+        for table in ("tcp", "tcp6"):
+            for line in open(f"/proc/net/{table}").readlines()[1:]:
+                fields = line.split()
+                if fields[2].endswith(f"{word}:{address[1]:04X}") and fields[1].endswith(f":{self.port:04X}"):
+                    return int(fields[4].split(":")[1], 16), fields[9] != "0"
+        return None
+
+    def freeze(self):
+        for pid in self.processes():
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.05)
+
+    def thaw(self):
+        for pid in self.processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def kill(self):
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        self.process.wait()
+
+    def expect_first_line(self):
+        host, port = self.listens_on
+        time.sleep(0.3)
+        line = self.printed(self.log).partition(b"\n")[0].decode(errors="replace")
+        if line != f"listening on {host}:{port}":
+            raise Fault(f"its first line of output is {line!r}, not 'listening on {host}:{port}'")
+
+    def expect_listening_only_on(self, host):
+        if LINUX and listening(self.processes()) != {(host, self.port)}:
+            raise Fault(f"it listens on {sorted(listening(self.processes()))}, not on {host}:{self.port} alone")
+
+    def runnable_seconds(self):
+        total = 0
+        for pid in self.processes():
+            for task in os.listdir(f"/proc/{pid}/task"):
+                total += sum(map(int, open(f"/proc/{pid}/task/{task}/schedstat").read().split()[:2]))
+        return total / 1e9
+
+    def expect_idle(self):
+        before = self.runnable_seconds()
+        time.sleep(1)
+        share = self.runnable_seconds() - before
+        if share >= 0.3:
+            raise Fault(f"it spins: {100 * share:.0f} % of a processor, though there is nothing to do")
+
+    def held(self):
+        """How many descriptors, threads and processes, and how much memory, it has now."""
+        descriptors = threads = memory = 0
+        pids = self.processes()
+        for pid in pids:
+            descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+            threads += len(os.listdir(f"/proc/{pid}/task"))
+            memory += int(re.search(r"Pss: +(\d+)", open(f"/proc/{pid}/smaps_rollup").read())[1]) * 1024
+        return {"descriptors": descriptors, "threads": threads, "processes": len(pids), "memory": memory}
+
+    def expect_released(self, before, clients):
+        def kept():
+            now = self.held()
+            return [f"{now[what] - before[what]} more {what}" for what in list(now)[:3] if now[what] - before[what] > 5]
+
+        deadline = time.monotonic() + PATIENCE
+        while kept() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if kept():
+            raise Fault(f"after {clients} more clients that are gone it keeps {', '.join(kept())}")
+
+    def expect_thread_for_each(self, before, clients):
+        time.sleep(0.2)
+        more = self.held()["threads"] - before["threads"]
+        if more < clients:
+            raise Fault(f"with {clients} clients more it has {more} threads more")
+
+    def expect_bounded_memory(self, peer, unit, times):
+        before, began, sent = self.held()["memory"], time.monotonic(), 0
+        while sent < times * len(unit) and time.monotonic() - began < 3:
+            peer.send(unit)
+            sent += len(unit)
+        grown = self.held()["memory"] - before
+        if grown > max(4 << 20, sent // 2):
+            raise Fault(f"it uses {grown >> 20} MiB more memory after {sent >> 20} MiB without a line's end")
+
+    def expect_stop(self, name):
+        self.process.send_signal(getattr(signal, name))
+        deadline = time.monotonic() + 2
+        while any(os.path.exists(f"/proc/{pid}") for pid in self.processes()) and self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise Fault(f"it is still running 2 seconds after {name}")
+            time.sleep(0.02)
+        if b"Traceback (most recent call last)" in self.printed(self.errors):
+            raise Fault(f"it ended with a traceback after {name}")
+
+    def serve_crowd(self, number, question, answer):
+        crowd = [connect(f"client{turn + 1}") for turn in range(number)]
+        for peer in crowd:
+            peer.send(question)
+            peer.half_close()
+        for peer in crowd:
+            peer.expect(answer)
+
+
+class Peer:
+    """A client."""
+
+    def __init__(self, name, receive_buffer=None):
+        self.name, self.server, self.inbox, self.ended = name, Server.everyone[-1], b"", ""
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE)
+        self.try_to("connect", lambda: self.socket.connect((self.server.host, self.server.port)))
+        self.address = self.socket.getsockname()
+
+    def try_to(self, what, call):
+        try:
+            return call()
+        except OSError as error:
+            raise Fault(f"{self.name} could not {what}: {error}") from None
+
+    def send(self, data, chunks=None):
+        for size in chunks or [len(data)]:
+            piece, data = data[:size], data[size:]
+            self.try_to("send", lambda piece=piece: self.socket.sendall(piece))
+            if chunks:
+                self.wait_eaten()
+
+    def send_until_stuck(self, unit):
+        self.socket.settimeout(0.05)
+        try:
+            for _ in range((16 << 20) // len(unit)):
+                self.socket.sendall(unit)
+        except TimeoutError:
+            pass
+        except OSError as error:
+            raise Fault(f"{self.name} could not send: {error}") from None
+        self.socket.settimeout(PATIENCE)
+
+    def exchange(self, data):
+        self.socket.setblocking(False)
+        rest, wanted = memoryview(data), len(data)
+        while rest:
+            readable, writable, _ = select.select([self.socket], [self.socket], [], PATIENCE)
+            if not readable and not writable:
+                break
+            if writable:
+                rest = rest[self.try_to("send", lambda rest=rest: self.socket.send(rest)) :]
+            if readable and not self.receive():
+                break
+        self.socket.settimeout(PATIENCE)
+        self.expect(data[:wanted])
+
+    def wait_eaten(self):
+        deadline = time.monotonic() + PATIENCE
+        while (side := self.server.side_of(self.address)) and side != (0, True):
+            if time.monotonic() > deadline:
+                raise Fault(f"the server does not read what {self.name} sends")
+            time.sleep(0.001)
+
+    def wait_accepted(self):
+        deadline = time.monotonic() + PATIENCE
+        while (side := self.server.side_of(self.address)) and not side[1]:
+            if time.monotonic() > deadline:
+                raise Fault(f"the server does not accept {self.name}")
+            time.sleep(0.001)
+
+    def half_close(self):
+        self.try_to("end its stream", lambda: self.socket.shutdown(socket.SHUT_WR))
+
+    def close(self):
+        self.socket.close()
+
+    def reset(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def receive(self):
+        """Take what has arrived; False at the end of the stream or after the time-out."""
+        try:
+            data = self.socket.recv(1 << 20)
+        except TimeoutError:
+            return False
+        except OSError:
+            data, self.ended = b"", "reset"
+        self.inbox += data
+        self.ended = self.ended or ("" if data else "end")
+        return bool(data)
+
+    def expect(self, data):
+        while len(self.inbox) < len(data) and data.startswith(self.inbox) and self.receive():
+            pass
+        if not self.inbox.startswith(data):
+            raise Fault(f"{self.name} expected {data[:200]!r} and got {self.inbox[:200]!r} {self.ended}")
+        self.inbox = self.inbox[len(data) :]
+
+    def expect_line(self, regex, words):
+        while b"\n" not in self.inbox and self.receive():
+            pass
+        line, _, self.inbox = self.inbox.partition(b"\n")
+        if not re.fullmatch(regex, line, re.DOTALL):
+            raise Fault(f"{self.name} expected {words} and got {line!r}")
+
+    def expect_end(self):
+        while not self.inbox and self.receive():
+            pass
+        if self.inbox or self.ended != "end":
+            raise Fault(f"{self.name} expected the end of the stream and got {self.inbox[:200]!r} {self.ended}")
+
+    def expect_gone(self):
+        while self.receive():
+            pass
+        if not self.ended:
+            raise Fault(f"{self.name}'s connection is still open")
+
+    def expect_nothing_so_far(self):
+        self.socket.setblocking(False)
+        try:
+            if self.socket.recv(1, socket.MSG_PEEK) or True:
+                raise Fault(f"{self.name} got something where nothing was due")
+        except BlockingIOError:
+            self.socket.settimeout(PATIENCE)
+
+
+def start(*told):
+    return Server(*told)
+
+
+def start_again(server):
+    return Server(server.host, server.port)
+
+
+def connect(name, receive_buffer=None):
+    return Peer(name, receive_buffer)
+
+
+def come_and_go(clients, seed, question, answer):
+    """Clients that come, most of them talk, and all of them leave: by an end, by a reset."""
+    chance = random.Random(seed)
+    for turn in range(clients):
+        peer = connect(f"client{turn + 1}")
+        way = chance.choice(("end", "reset", "close"))
+        if way != "close":
+            peer.send(question)
+            peer.expect(answer)
+        peer.reset() if way == "reset" else peer.close()
+
+
+def main():
+    global COMMAND, FOLDER
+    if len(sys.argv) > 1:
+        COMMAND, FOLDER = shlex.split(shlex.join(sys.argv[1:])), None
+    print("The program:", shlex.join(COMMAND))
+    try:
+        dialogue()
+    except Fault as fault:
+        print("The fault shows:", fault)
+        return 1
+    finally:
+        for server in Server.everyone:
+            server.kill()
+            error = server.printed(server.errors).decode(errors="replace").strip()
+            if error:
+                print("It printed on standard error:", error, sep="\n")
+    print("The fault does not show any more.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Making the checks of a lab against a program, once or several times, and what comes out."""
+
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import results
+from harness.checks import plugin
+from harness.checks.byhand import write_script
+from harness.checks.plugin import RUN, Run
+from harness.checks.verdict import Status, Verdict
+from harness.course.layout import CHECKS
+
+TIER = "plain"
+
+
+class KitError(Exception):
+    """The kit itself could not do its work; the text says what happened."""
+
+
+class _HandOver:
+    """Gives the run to the plugin."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[RUN] = self.run
+
+
+def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> list[Verdict]:
+    """Make the checks once; return the verdicts in order. Raises KitError when pytest itself fails."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    arguments = [str(CHECKS), "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
+    arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
+    run.verdicts = {}
+    said = StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        status = pytest.main(arguments, plugins=[_HandOver(run), plugin])
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise KitError(f"the checks could not be made:\n{said.getvalue().strip()}")
+    return list(run.verdicts.values())
+
+
+def merge(rounds: list[list[Verdict]]) -> list[Verdict]:
+    """Merge several rounds of the same checks: the worst outcome of each counts, and how often it came."""
+    order = [Status.PASS, Status.BLOCKED, Status.FAIL, Status.ERROR]
+    merged: dict[str, Verdict] = {}
+    for verdicts in rounds:
+        for verdict in verdicts:
+            known = merged.setdefault(verdict.id, verdict)
+            worst = max(known, verdict, key=lambda one: order.index(one.status))
+            attempts = known.attempts + (known is not verdict)
+            failures = known.failures + (verdict.status is not Status.PASS)
+            worst.attempts, worst.failures = attempts, failures
+            merged[verdict.id] = worst
+    return list(merged.values())
+
+
+def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) -> dict[str, Any]:
+    """Write results.json, and a script for each failure, into the folder of the run; return the results."""
+    for verdict in verdicts:
+        if verdict.status is Status.FAIL and verdict.script:
+            verdict.by_hand = write_script(verdict, run.command, folder).name
+    outcome = {
+        "lab": run.lab.number,
+        "title": run.lab.title,
+        "target": target,
+        "seed": run.seed,
+        "tier": TIER,
+        "any_model": run.any_model,
+        "versions": results.surroundings(),
+        "points": sum(verdict.points for verdict in verdicts),
+        "max_points": sum(verdict.max_points for verdict in verdicts),
+        "checks": [verdict.as_dict() for verdict in verdicts],
+    }
+    results.save(folder, outcome)
+    return outcome

@@ -1,0 +1,94 @@
+"""`lab`: one function a verb, in harness/commands; this is where their options are told."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from harness import __version__
+from harness.errors import UsageError
+
+DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one small step after another."""
+EPILOG = """Without a command: where you are, and what to type next.
+Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="lab", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"socket lab kit {__version__}")
+    top.set_defaults(verb="student.where")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    def verb(name: str, function: str, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=function)
+        return added
+
+    one = verb("check", "check.check", "check a lab, or one step of it")
+    one.add_argument("lab", nargs="?", metavar="LAB[.STEP]", help="1, or 1.2; without it the lab you are at")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--target", metavar="CMD", help="check any program; {host} and {port} are filled in")
+    which.add_argument("--solution", action="store_true", help="check the reference solution")
+    one.add_argument("--any-model", action="store_true", help="leave out checks of how it is done (threads, select)")
+    one.add_argument("--json", metavar="FILE", help="write the results there; - is standard output")
+    one.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only checks whose name matches")
+    one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
+    one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
+    one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
+
+    one = verb("run", "student.run", "start the server of a lab as a student would")
+    one.add_argument("lab", metavar="LAB")
+    one.add_argument("--solution", action="store_true", help="start the reference solution")
+    one.add_argument("--host", default="127.0.0.1")
+    one.add_argument("--port", type=int, default=5555)
+
+    one = verb("hint", "student.hint", "the next hint for a step, one more each time")
+    one.add_argument("step", metavar="LAB.STEP")
+
+    one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
+    one.add_argument("lab", metavar="LAB")
+
+    one = verb("bench", "bench.bench", "load servers with more and more clients, check every reply, draw the figures")
+    one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3")
+    one.add_argument(
+        "--target", metavar="CMD", action="append", default=[], help="a further echo server; may be repeated"
+    )
+    one.add_argument("--own", action="store_true", help="your own labs instead of the reference solutions")
+    one.add_argument("--clients", metavar="LIST", default="1,2,5,10,20,50,100", help="numbers of clients (%(default)s)")
+    one.add_argument("--duration", type=float, default=0.5, metavar="SECONDS", help="of one measurement (%(default)s)")
+    one.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="rounds, of which the median counts (%(default)s)"
+    )
+
+    verb("demo", "bench.demo", "everything in one go: check every solution, load them, and say what to see")
+
+    one = verb("test", "kit.test", "the kit's own tests (arguments are handed to pytest)")
+    one.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+
+    one = verb("build", "kit.build", "make the stubs in labs/ from solutions/")
+    one.add_argument("--check", action="store_true", help="only say whether they agree")
+
+    verb("doctor", "kit.doctor", "what this machine offers, and what to install")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    args = parser().parse_args(words)
+    module, function = args.verb.split(".")
+    try:
+        status: int = getattr(import_module(f"harness.commands.{module}"), function)(args)
+    except UsageError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlab: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `lab check | head`
+        sys.stderr.close()
+        return 1
+    return status

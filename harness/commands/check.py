@@ -1,0 +1,107 @@
+"""`lab check`."""
+
+import argparse
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness import results
+from harness.checks.plugin import Run
+from harness.checks.run import KitError, make_checks, merge, write_results
+from harness.checks.verdict import Status, Verdict
+from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
+from harness.course import Lab
+from harness.course.progress import load_progress
+from harness.course.stubs import is_untouched
+from harness.errors import UsageError
+from harness.report.terminal import Progress, console, explain, say, summarise
+
+
+def check(args: argparse.Namespace) -> int:
+    """Make the checks of a lab, print what holds and what does not, and why."""
+    lab, step = lab_and_step(args.lab)
+    if args.repeat < 1:
+        raise UsageError("--repeat takes a number from 1 on")
+    command = program_of(lab, args.target, args.solution)
+    own = args.target is None and not args.solution
+    seed = random.randrange(10**6) if args.seed is None else args.seed
+    run = Run(lab, command, step, args.any_model, seed)
+    out = console(to_stderr=args.json == "-")
+    if own and is_untouched(lab.program) and not args.keyword:
+        say(out, f"{shown(command.folder / lab.program)} is still the untouched stub: begin with step {lab.number}.1.")
+    verdicts = run_rounds(run, args.repeat, Progress(out), args.keyword, args.stop)
+    if not verdicts:
+        raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
+    folder = results.new_run(f"check-{lab.number}")
+    target = "labs" if own else "solutions" if args.solution else args.target
+    outcome = write_results(run, verdicts, folder, f"{target}: {command}" if args.target is None else target)
+    explain(out, outcome, shown(folder))
+    summarise(out, outcome)
+    if own and not args.any_model:
+        _note_progress(lab, verdicts)
+        _say_what_next(out)
+    _write_json(outcome, args.json)
+    return status_of(verdicts)
+
+
+def run_rounds(
+    run: Run, rounds: int, progress: Progress, keyword: str = "", stop_at_first: bool = False
+) -> list[Verdict]:
+    """Make the checks once or several times; each verdict is printed as it comes (of several rounds at the end)."""
+    made = []
+    run.on_verdict = (lambda verdict: progress.add(verdict.as_dict())) if rounds == 1 else lambda verdict: None
+    try:
+        for number in range(rounds):
+            made.append(make_checks(run, keyword, stop_at_first))
+            if rounds > 1:
+                held = sum(verdict.status is Status.PASS for verdict in made[-1])
+                say(progress.out, f"round {number + 1} of {rounds}: {held} of {len(made[-1])} checks hold")
+    except KitError as error:
+        raise UsageError(str(error)) from None
+    verdicts = merge(made)
+    if rounds > 1:
+        for verdict in verdicts:
+            progress.add(verdict.as_dict())
+    progress.finish()
+    return verdicts
+
+
+def status_of(verdicts: list[Verdict]) -> int:
+    """Return the exit status: 2 if a check could not be made, 1 if one does not hold."""
+    if any(verdict.status is Status.ERROR for verdict in verdicts):
+        return 2
+    return int(any(verdict.status is not Status.PASS for verdict in verdicts))
+
+
+def _note_progress(lab: Lab, verdicts: list[Verdict]) -> None:
+    progress = load_progress()
+    status = {verdict.id: verdict.status for verdict in verdicts}
+    for step in lab.steps:
+        if set(step.checks) <= set(status):
+            progress.mark(step.id, all(status[name] is Status.PASS for name in step.checks))
+    progress.save()
+
+
+def _say_what_next(out: Any) -> None:
+    step = next_step()
+    if step is None:
+        say(out, "All steps of all labs hold. Well done!")
+        return
+    place = todo_line(step)
+    say(
+        out,
+        f"Next: step {step.id}, {step.title}" + (f" ({place})" if place else "") + f". A hint: {LAB} hint {step.id}",
+    )
+
+
+def _write_json(outcome: dict[str, Any], target: str | None) -> None:
+    if target == "-":
+        json.dump(outcome, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+    elif target:
+        try:
+            results.write_whole(Path(target), json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise UsageError(f"--json: cannot write {target}: {error.strerror}") from None

@@ -1,0 +1,80 @@
+"""Which lab, which step, which program: what people type, or a sentence that says what is wrong with it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from harness.course import Lab, Step, load_course
+from harness.course.layout import LABS, ROOT, SOLUTIONS
+from harness.course.progress import load_progress
+from harness.errors import UsageError
+from harness.launch.command import Command, parse_command, python_program
+
+LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
+
+
+def lab_and_step(text: str | None) -> tuple[Lab, Step | None]:
+    """Read `3` or `3.2`; None is the lab at which the student is."""
+    course = load_course()
+    try:
+        if text is None:
+            step = next_step() or course.labs[-1].steps[-1]
+            return course.lab(step.lab), None
+        return course.lab(text.partition(".")[0]), course.step(text) if "." in text else None
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from None
+
+
+def next_step() -> Step | None:
+    """Return the first step that does not hold yet, None when all do."""
+    done = load_progress().done
+    return next((step for lab in load_course().labs for step in lab.steps if step.id not in done), None)
+
+
+def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> Command:
+    """Return the command of a lab's program: the student's, the reference, or any other."""
+    if target is not None:
+        return _any_program(target)
+    folder = SOLUTIONS if solution else LABS
+    file = folder / lab.program
+    if not file.is_file():
+        if solution:
+            raise UsageError("this copy of the kit has no solutions")
+        raise UsageError(f"{shown(file)} is missing; `{LAB} reset {lab.number}` puts the stub there")
+    return python_program(file)
+
+
+def _any_program(target: str) -> Command:
+    try:
+        command = parse_command(target)
+    except ValueError as error:
+        raise UsageError(f"--target: {error}") from None
+    program = command.words[0]
+    if shutil.which(program) is None:
+        raise UsageError(
+            f"--target: cannot run {program!r}: there is no such program, or it is not executable "
+            f"(a Python file is run as --target 'python3 {program}')"
+        )
+    found = Path(program)
+    words = (str(found.resolve()), *command.words[1:]) if found.parent != Path() else command.words
+    return Command(words, command.folder)
+
+
+def shown(path: Path) -> str:
+    """Write a path as short as it can be typed from here."""
+    for base in (Path.cwd(), ROOT):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)
+
+
+def todo_line(step: Step) -> str | None:
+    """Return where the first TODO of a step stands (`labs/framing.py, line 18`), None if there is none left."""
+    for file in load_course().lab(step.lab).files:
+        path = LABS / file
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            for number, line in enumerate(lines, start=1):
+                if f"TODO {step.id}:" in line:
+                    return f"{shown(path)}, line {number}"
+    return None

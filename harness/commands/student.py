@@ -1,0 +1,88 @@
+"""`lab`, `lab run`, `lab hint`, `lab reset`: what a student types, beside `lab check`."""
+
+import argparse
+
+from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
+from harness.course import load_course
+from harness.course.layout import LABS
+from harness.course.progress import load_progress
+from harness.course.stubs import has_solutions, put_stub
+from harness.errors import UsageError
+from harness.launch import LaunchError
+
+
+def where(_: argparse.Namespace) -> int:
+    """Print what holds so far, the next step, and what to type."""
+    course, done = load_course(), load_progress().done
+    ahead = next_step()
+    print(course.title)
+    for lab in course.labs:
+        held = sum(step.id in done for step in lab.steps)
+        print(
+            f"\n  Lab {lab.number}  {lab.title} ({lab.idea}): {held} of {len(lab.steps)} steps, handout labs/{lab.handout}"
+        )
+        for step in lab.steps:
+            sign = "✓" if step.id in done else "▸" if step == ahead else " "
+            since = f"  since {done[step.id]}" if step.id in done else ""
+            print(f"    {sign} {step.id}  {step.title}{since}")
+    if ahead is None:
+        print("\nAll steps hold. Well done!")
+        return 0
+    place = todo_line(ahead)
+    lab = course.lab(ahead.lab)
+    print(f"\nNext: step {ahead.id}, {ahead.title}: " + (f"the TODO in {place}." if place else f"labs/{lab.program}."))
+    print(
+        f"Read labs/{lab.handout}, then type:  {LAB} check {ahead.id}    (and when you are stuck: {LAB} hint {ahead.id})"
+    )
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start a lab's server on this terminal."""
+    from harness.launch.program import run_in_foreground
+    from harness.launch.sockets import holder
+
+    lab, _ = lab_and_step(args.lab)
+    command = program_of(lab, solution=args.solution)
+    if args.port and (user := holder(args.port)):
+        raise UsageError(
+            f"port {args.port} is in use by {user}; end that program, or choose another port: "
+            f"{LAB} run {args.lab} --port 0 takes a free one"
+        )
+    print(
+        f"{shown(command.folder / lab.program)}; talk to it with: nc {args.host} {args.port or 'PORT'}; stop it: Ctrl-C",
+        flush=True,
+    )
+    try:
+        return run_in_foreground(command, args.host, args.port)
+    except LaunchError as error:
+        raise UsageError(str(error)) from None
+
+
+def hint(args: argparse.Namespace) -> int:
+    """Print the hints of a step that were read already, and the next one."""
+    try:
+        step = load_course().step(args.step)
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from None
+    progress = load_progress()
+    shown_so_far = min(progress.hints.get(step.id, 0) + 1, len(step.hints))
+    for number, text in enumerate(step.hints[:shown_so_far], start=1):
+        print(f"{number}. {text}")
+    left = len(step.hints) - shown_so_far
+    print(f"({left} more: {LAB} hint {step.id})" if left else "(That was the last hint. The handout tells the rest.)")
+    progress.hints[step.id] = shown_so_far
+    progress.save()
+    return 0
+
+
+def reset(args: argparse.Namespace) -> int:
+    """Put the stubs of a lab back; what was there is kept beside them."""
+    lab, _ = lab_and_step(args.lab)
+    if not has_solutions():
+        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
+    for file in lab.files:
+        kept = put_stub(file)
+        what = f"is the stub again; yours is kept as {shown(kept)}" if kept else "is the stub"
+        print(f"{shown(LABS / file)} {what}")
+    return 0

@@ -1,0 +1,11 @@
+"""Where things lie in a checkout of the kit."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LABS = ROOT / "labs"
+SOLUTIONS = ROOT / "solutions"
+RUNS = ROOT / "runs"
+PROTOCOL = LABS / "PROTOCOL.md"
+PROGRESS = LABS / "progress.txt"
+CHECKS = ROOT / "harness" / "checks"

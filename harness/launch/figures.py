@@ -1,0 +1,88 @@
+"""What a running program uses: processor, memory, threads, descriptors."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.launch.processes import LINUX, state
+
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One look at a program, its child processes included."""
+
+    cpu: float  # seconds of processor time so far
+    pss: int  # bytes of memory, shared pages counted in proportion (proc_pid_smaps(5), Pss)
+    threads: int
+    descriptors: int
+    processes: int
+
+
+def figures(pids: Iterable[int]) -> Figures:
+    """Add up what the given processes use now; those that are gone or zombies count nothing."""
+    cpu, pss, threads, descriptors, processes = 0.0, 0, 0, 0, 0
+    for pid in pids:
+        one = _linux(pid) if LINUX else _portable(pid)
+        if one is not None:
+            cpu, pss, threads = cpu + one.cpu, pss + one.pss, threads + one.threads
+            descriptors, processes = descriptors + one.descriptors, processes + 1
+    return Figures(cpu, pss, threads, descriptors, processes)
+
+
+def runnable_seconds(pids: Iterable[int]) -> float:
+    """Return for how long the processes have wanted a processor so far: time on it and time queueing for it.
+
+    Unlike processor time alone this does not shrink on a busy machine. Source: schedstat, whose first two
+    fields are nanoseconds of running and of waiting on a run queue (Documentation/scheduler/sched-stats.rst).
+    """
+    pids = list(pids)
+    if not LINUX:
+        return figures(pids).cpu
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with suppress(OSError):
+                    running, waiting, _ = Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()
+                    total += int(running) + int(waiting)
+    return total / 1e9
+
+
+def _linux(pid: int) -> Figures | None:
+    folder = Path(f"/proc/{pid}")
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        if fields[0] == "Z":
+            return None
+        cpu = (int(fields[11]) + int(fields[12])) / TICKS
+        descriptors = len(os.listdir(folder / "fd"))
+        pss = 0
+        with suppress(OSError):  # a hardened kernel may forbid it
+            rollup = (folder / "smaps_rollup").read_text()
+            pss = 1024 * int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
+        return Figures(cpu, pss, int(fields[17]), descriptors, 1)
+    except (OSError, StopIteration):
+        return None
+
+
+def _portable(pid: int) -> Figures | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times = process.cpu_times()
+            descriptors = getattr(process, "num_fds", None) or process.num_handles  # type: ignore[attr-defined]
+            memory = process.memory_info().rss
+            return Figures(times.user + times.system, memory, process.num_threads(), descriptors(), 1)
+    except psutil.Error:
+        return None
+
+
+def zombies(pids: Iterable[int]) -> int:
+    """Count the processes that have ended and that their parent has not waited for."""
+    return sum(state(pid) == "Z" for pid in pids)

@@ -1,0 +1,98 @@
+"""What a program prints: drained all the time, kept within bounds."""
+
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import IO
+
+KEPT = 64 * 1024  # bytes kept of the beginning, and as many of the end, of each stream
+LIMIT = 32 * 1024 * 1024  # bytes of both streams together, above which a program is ended
+
+
+class Stream:
+    """The beginning and the end of one output stream; the middle of a long one is dropped."""
+
+    def __init__(self) -> None:
+        self.head = bytearray()
+        self.tail = bytearray()
+        self.total = 0
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self.total += len(data)
+        room = KEPT - len(self.head)
+        self.head += data[:room]
+        self.tail += data[max(0, room) :]
+        if len(self.tail) > 2 * KEPT:
+            del self.tail[:-KEPT]
+
+    def text(self) -> str:
+        """Return what was kept, as text, with a note where something is missing."""
+        kept_tail = self.tail[-KEPT:]
+        missing = self.total - len(self.head) - len(kept_tail)
+        gap = f"\n... {missing} bytes left out ...\n".encode() if missing else b""
+        return bytes(self.head + gap + kept_tail).decode("utf-8", errors="replace")
+
+
+class Output:
+    """Drains a program's standard output and error in a thread, so that it never has to wait."""
+
+    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], overflow: Callable[[], None]) -> None:
+        self.stdout = Stream()
+        self.stderr = Stream()
+        self._overflow = overflow
+        self._changed = threading.Condition()
+        self._sources = {stdout: self.stdout, stderr: self.stderr}
+        self._thread = threading.Thread(target=self._drain, name="output", daemon=True)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        if os.name == "nt":  # pipes are no sockets there: a thread for each
+            others = [
+                threading.Thread(target=self._drain_one, args=pair, daemon=True) for pair in self._sources.items()
+            ]
+            for thread in others:
+                thread.start()
+            for thread in others:
+                thread.join()
+            return
+        with selectors.DefaultSelector() as selector:
+            for source in self._sources:
+                selector.register(source, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    if not self._take(key.fileobj):  # type: ignore[arg-type]
+                        selector.unregister(key.fileobj)
+
+    def _drain_one(self, source: IO[bytes], _stream: Stream) -> None:
+        while self._take(source):
+            pass
+
+    def _take(self, source: IO[bytes]) -> bool:
+        data = os.read(source.fileno(), 65536)
+        with self._changed:
+            self._sources[source].add(data)
+            self._changed.notify_all()
+        if self.stdout.total + self.stderr.total > LIMIT:
+            self._overflow()
+        return bool(data)
+
+    def first_line(self, timeout: float) -> str | None:
+        """Return the first line of standard output, or None if it is not complete within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while b"\n" not in self.stdout.head:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._thread.is_alive():
+                    return None
+                self._changed.wait(min(left, 0.05))
+            return bytes(self.stdout.head).split(b"\n", 1)[0].decode("utf-8", errors="replace")
+
+    def finish(self, timeout: float) -> None:
+        """Wait, at most `timeout` seconds, until all that the ended program printed has been read."""
+        self._thread.join(timeout)
+        if not self._thread.is_alive():
+            for source in self._sources:
+                source.close()

@@ -1,0 +1,96 @@
+"""Processes as the system shows them: who descends from whom, and how to end them all."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+LINUX = sys.platform == "linux"
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of its descendants' orphans, daemons included (Linux; prctl(2))."""
+    if LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that `pid` (any of its threads) is the parent of."""
+    if not LINUX:
+        import psutil
+
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children()]
+        return []
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def tree(pid: int) -> list[int]:
+    """Return `pid` and all its descendants, parents first."""
+    found = [pid]
+    for member in found:
+        found += children(member)
+    return found
+
+
+def session_of(pid: int) -> int | None:
+    """Return the session a process belongs to, or None if there is no such process."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def carries(pid: int, mark: str) -> bool:
+    """Whether a process was started with `mark` in its environment (Linux)."""
+    try:
+        return mark.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def state(pid: int) -> str:
+    """Return the state of a process as proc(5) writes it (R, S, T, Z ...), or "" if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def send_signal(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def kill(pids: Iterable[int]) -> None:
+    """End processes at once: stop them all first, so that none can fork meanwhile."""
+    pids = list(pids)
+    if hasattr(signal, "SIGSTOP"):
+        send_signal(pids, signal.SIGSTOP)
+    send_signal(pids, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def reap(pid: int) -> None:
+    """Collect the exit status of an adopted orphan, so that it does not stay a zombie."""
+    with suppress(ChildProcessError, AttributeError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def wait_until_stopped(pids: Iterable[int], timeout: float = 2.0) -> None:
+    """Wait until every process has taken its SIGSTOP: from then on it executes nothing."""
+    deadline = time.monotonic() + timeout
+    for pid in pids:
+        while LINUX and state(pid) not in "TZ" and time.monotonic() < deadline:
+            time.sleep(0.0002)  # polls the state: a stop is not announced to anyone but by this

@@ -1,0 +1,239 @@
+"""One program under test, from its start to the certainty that nothing of it is left."""
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from harness.launch import figures, processes, sockets
+from harness.launch.command import Command
+from harness.launch.output import LIMIT, Output
+from harness.launch.ports import reserved_port
+
+HOST = "127.0.0.1"
+MARK = "SOCKET_LAB_KIT_PROGRAM"
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "SYSTEMROOT",
+    "PATHEXT",
+    "COMSPEC",
+    "TEMP",
+    "USERPROFILE",
+)
+
+_started: set[int] = set()  # processes of ours that have not been waited for yet
+
+
+class LaunchError(Exception):
+    """A program could not be started at all; the text says why."""
+
+
+class ProgramEnded(Exception):
+    """A program ended while it was expected to go on."""
+
+
+class Program:
+    """A command in a process of its own (and of its own session), with all its descendants.
+
+    Use it as a context manager: whatever happens in the block, at its end every process is gone,
+    those included that forked twice and left the session (Linux).
+    """
+
+    def __init__(self, command: Command, host: str = HOST, port: int | None = None, defaults: bool = False) -> None:
+        """Start `command`, told to listen on `host` and on a port that is free (or `port`, where given).
+
+        With `defaults` it is told nothing, and expected on `host` and `port`.
+        Raises LaunchError where the command cannot be executed.
+        """
+        processes.adopt_orphans()
+        self.command = command
+        self.ended_because: str | None = None
+        self.listens_on: sockets.Address | None = None
+        self._mark = f"{MARK}={secrets.token_hex(8)}"
+        with ExitStack() as stack:
+            if port is None or defaults:
+                port = stack.enter_context(reserved_port(host, port))
+            self.host, self.port = host, port
+            words = command.arguments(*((None, None) if defaults else (host, port)))
+            try:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=command.folder,
+                    env=self._environment(),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise LaunchError(f"cannot run {words[0]!r}: {error.strerror or error}") from None
+            self._resources = stack.pop_all()
+        self.pid = self._process.pid
+        _started.add(self.pid)
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.output = Output(self._process.stdout, self._process.stderr, self._print_limit)
+
+    def _environment(self) -> dict[str, str]:
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        name, value = self._mark.split("=")
+        return environment | {name: value, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+
+    def _print_limit(self) -> None:
+        self.ended_because = f"it printed more than {LIMIT // 1024 // 1024} MiB"
+        processes.kill(self.members())
+
+    def members(self) -> list[int]:
+        """Return the processes of this program, those left by parents that have ended included."""
+        found = processes.tree(self.pid) if self._process.poll() is None else []
+        for orphan in processes.children(os.getpid()):
+            if orphan not in _started and self._owns(orphan):
+                found += processes.tree(orphan)
+        return list(dict.fromkeys(found))
+
+    def _owns(self, orphan: int) -> bool:
+        if processes.session_of(orphan) == self.pid or processes.carries(orphan, self._mark):
+            return True
+        # It left the session and cleared its environment: with one program running there is no doubt whose it is.
+        return _started == {self.pid} and processes.session_of(orphan) != os.getsid(0)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of the first process (minus the signal that ended it), None while it runs."""
+        return self._process.poll()
+
+    def is_running(self) -> bool:
+        """Whether any process of this program is left."""
+        return self._process.poll() is None or bool(self.members())
+
+    def wait_listening(self, remaining: Callable[[], float]) -> bool:
+        """Wait until the program listens on its port; no connection is made to find out.
+
+        Returns False when no seconds are `remaining()`, raises ProgramEnded when the program ends instead.
+        A port of 0 is replaced by the one that it chose.
+        """
+        pause = 0.001
+        while True:
+            ended = not self.is_running()
+            for host, port in sorted(sockets.listening(self.members())):
+                if self.port in (0, port):
+                    self.port = port
+                    self.listens_on = (host, port)
+                    return True
+            if ended:
+                raise ProgramEnded(self.describe_end())
+            left = remaining()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))  # polls a state that the kernel announces to nobody
+            pause = min(pause * 1.5, 0.02)
+
+    def listening(self) -> set[sockets.Address]:
+        """Return every address on which the program listens now."""
+        return sockets.listening(self.members())
+
+    def connection(self, client: sockets.Address) -> sockets.Connection | None:
+        """Return the program's side of the connection that comes from `client`, if the system shows it."""
+        return sockets.connection(self.pid if self.status is None else os.getpid(), self.address, client)
+
+    @property
+    def address(self) -> sockets.Address:
+        """Where clients connect to."""
+        return (self.host, self.port)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the first process of the program."""
+        processes.send_signal([self.pid], number)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the first process ends; False if it has not after `timeout` seconds."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep the program from executing anything while the block runs (SIGSTOP, SIGCONT)."""
+        members = self.members()
+        processes.send_signal(members, signal.SIGSTOP)
+        processes.wait_until_stopped(members)
+        try:
+            yield
+        finally:
+            processes.send_signal(members, signal.SIGCONT)
+
+    def figures(self) -> figures.Figures:
+        """Return what the program uses now."""
+        return figures.figures(self.members())
+
+    def runnable_seconds(self) -> float:
+        """Return for how long the program has wanted a processor so far."""
+        return figures.runnable_seconds(self.members())
+
+    def describe_end(self) -> str:
+        """Say in words whether and how the program has ended."""
+        status = self.status
+        if self.ended_because:
+            return f"it was ended: {self.ended_because}"
+        if status is None:
+            return "it is still running"
+        if status < 0:
+            return f"it was ended by {signal.Signals(-status).name}"
+        return f"it exited with status {status}"
+
+    def kill(self) -> None:
+        """End the program at once, as a crash would (SIGKILL); what it printed stays readable."""
+        self._end_processes()
+
+    def _end_processes(self) -> None:
+        deadline = time.monotonic() + 5
+        while members := self.members():
+            processes.kill(members)
+            for pid in members:
+                if pid not in _started:
+                    processes.reap(pid)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.002)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"cannot end the processes {members} of {self.command}")
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the program and everything it started; give its port back."""
+        try:
+            self._end_processes()
+            self.output.finish(1.0)
+        finally:
+            _started.discard(self.pid)
+            self._resources.close()
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run_in_foreground(command: Command, host: str, port: int) -> int:
+    """Run a server as a student would, on this terminal: on POSIX this process becomes the server."""
+    words = command.arguments(host, port)
+    try:
+        if os.name == "posix":
+            os.chdir(command.folder)
+            os.execvp(words[0], words)
+        with subprocess.Popen(words, cwd=command.folder) as process:
+            while True:
+                with suppress(KeyboardInterrupt):  # the program got the same Ctrl-C, and ends by itself
+                    return process.wait()
+    except OSError as error:
+        raise LaunchError(f"cannot run {words[0]!r}: {error.strerror or error}") from None

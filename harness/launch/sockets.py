@@ -1,0 +1,132 @@
+"""What the system tells of another process's TCP sockets.
+
+Linux: sock_diag(7) where the process shares our network namespace, else proc_pid_net(5); elsewhere: psutil,
+which does not show what a program has not read.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.launch import sockdiag
+from harness.launch.processes import LINUX
+
+Address = tuple[str, int]
+LISTEN = "0A"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The server's side of one connection."""
+
+    unread: int  # bytes that arrived and that the program has not read
+    accepted: bool  # whether the program has accepted it
+
+
+def listening(pids: Iterable[int]) -> set[Address]:
+    """Return the addresses on which any of the processes listens."""
+    if not LINUX:
+        return _listening_by_psutil(pids)
+    found: set[Address] = set()
+    for pid in pids:
+        if inodes := set(_socket_inodes(pid)):
+            found |= {address for address, inode in _listeners(pid) if inode in inodes}
+    return found
+
+
+def connection(pid: int, server: Address, client: Address) -> Connection | None:
+    """Return the server's side of a connection; None if there is none, or no way to know.
+
+    `pid` is any process in the network namespace of the server.
+    """
+    if not LINUX:
+        return None
+    if _netlink(pid):
+        entry = sockdiag.connection(server, client)
+        return Connection(entry.unread, entry.inode != 0) if entry else None
+    wanted = {(_hex(server, mapped), _hex(client, mapped)) for mapped in (False, True)}
+    for fields in _table(pid):
+        if (fields[1], fields[2]) in wanted:
+            return Connection(unread=int(fields[4].partition(":")[2], 16), accepted=fields[9] != "0")
+    return None
+
+
+def holder(port: int) -> str | None:
+    """Return who listens on a port of this machine, as `COMMAND (process PID)`, None if nobody does."""
+    import psutil
+
+    with suppress(psutil.Error):  # macOS shows the sockets of others to root alone
+        for entry in psutil.net_connections(kind="tcp"):
+            if entry.status == psutil.CONN_LISTEN and entry.laddr and entry.laddr.port == port:
+                if entry.pid is None:
+                    return "a process of another user"
+                return f"{' '.join(psutil.Process(entry.pid).cmdline())} (process {entry.pid})"
+    return None
+
+
+def _listeners(pid: int) -> Iterator[tuple[Address, str]]:
+    """Yield each listening socket in the network namespace of a process, with its inode."""
+    if _netlink(pid):
+        for entry in sockdiag.listeners():
+            yield (entry.host, entry.port), str(entry.inode)
+        return
+    for fields in _table(pid):
+        if fields[3] == LISTEN:
+            yield _address(fields[1]), fields[9]
+
+
+@cache
+def _can_ask() -> bool:
+    return sockdiag.can_ask()
+
+
+def _netlink(pid: int) -> bool:
+    return _can_ask() and sockdiag.sees(pid)
+
+
+def _table(pid: int) -> Iterator[list[str]]:
+    """Yield the fields of each TCP socket in the network namespace of a process."""
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+                yield line.split()
+
+
+def _socket_inodes(pid: int) -> Iterator[str]:
+    with suppress(OSError):
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+                if target.startswith("socket:["):
+                    yield target[8:-1]
+
+
+def _address(field: str) -> Address:
+    host, port = field.split(":")
+    words = bytes.fromhex(host)
+    raw = b"".join(struct.pack(">I", word) for word in struct.unpack(f"={len(words) // 4}I", words))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw), int(port, 16)
+
+
+def _hex(address: Address, mapped: bool) -> str:
+    """Write an IPv4 address as the table does: host byte order, or mapped into IPv6."""
+    (word,) = struct.unpack("=I", socket.inet_aton(address[0]))
+    prefix = "0000000000000000FFFF0000" if mapped else ""
+    return f"{prefix}{word:08X}:{address[1]:04X}"
+
+
+def _listening_by_psutil(pids: Iterable[int]) -> set[Address]:
+    import psutil
+
+    found: set[Address] = set()
+    for pid in pids:
+        with suppress(psutil.Error):
+            for entry in psutil.Process(pid).net_connections(kind="tcp"):
+                if entry.status == psutil.CONN_LISTEN and entry.laddr:
+                    found.add((entry.laddr.ip, entry.laddr.port))
+    return found

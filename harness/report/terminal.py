@@ -1,0 +1,88 @@
+"""What a person sees in a terminal while checks are made, and after."""
+
+import sys
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.report.evidence import evidence
+from harness.report.safe import safe
+
+MOST_EXPLAINED = 3
+SIGNS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "blocked": ("·", "dim"), "error": ("!", "yellow")}
+
+
+def console(to_stderr: bool = False) -> Console:
+    """Return a console that prints plainly: no markup, no highlighting, no emoji codes."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+class Progress:
+    """Prints a line for each verdict as it comes; those that are blocked are counted by what blocks them."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self._blocked: Counter[str] = Counter()
+
+    def add(self, verdict: dict[str, Any]) -> None:
+        """Print one verdict."""
+        if verdict["status"] == "blocked":
+            self._blocked[verdict["message"]] += 1
+            return
+        sign, style = SIGNS[verdict["status"]]
+        line = Text(f" {sign} ", style)
+        line.append(f"{verdict['step']}  ", "dim")
+        line.append(verdict["title"], "")
+        if verdict["attempts"] > 1 and verdict["failures"]:
+            line.append(f"  ({verdict['failures']} of {verdict['attempts']} times not)", style)
+        say(self.out, line)
+        if verdict["status"] == "error":
+            say(self.out, Text(f"        not checked: {safe(verdict['message'])}", "yellow"))
+
+    def finish(self) -> None:
+        """Print how many checks were blocked, and by what."""
+        for cause, number in self._blocked.items():
+            checks = "1 more check" if number == 1 else f"{number} more checks"
+            say(self.out, Text(f" ·      {checks} not made: {safe(cause)}", "dim"))
+        self._blocked.clear()
+
+
+def say(out: Console, text: Text | str = "") -> None:
+    """Print a line; one that is too long for the terminal is wrapped by the terminal, not broken up."""
+    out.print(text, soft_wrap=True)
+
+
+def explain(out: Console, results: dict[str, Any], folder: str) -> None:
+    """Print the evidence of the first failures, and where the others are told."""
+    failed = [verdict for verdict in results["checks"] if verdict["status"] == "fail"]
+    for verdict in failed[:MOST_EXPLAINED]:
+        say(out)
+        for style, line in evidence(verdict, folder, min(out.width, 110)):
+            say(out, Text(line, style))
+    if len(failed) > MOST_EXPLAINED:
+        names = ", ".join(verdict["id"] for verdict in failed[MOST_EXPLAINED:])
+        say(out)
+        say(out, Text(f"Not explained here: {names} (`lab check {results['lab']} -k NAME` does it).", "dim"))
+
+
+def summarise(out: Console, results: dict[str, Any]) -> None:
+    """Print how many checks hold and what that is worth."""
+    checks = results["checks"]
+    count = {status: sum(check["status"] == status for check in checks) for status in SIGNS}
+    parts = [f"{count['pass']} of {len(checks)} checks hold"]
+    parts += [
+        f"{count[status]} {word}"
+        for status, word in (("blocked", "blocked"), ("error", "could not be made"))
+        if count[status]
+    ]
+    style = "bold green" if count["pass"] == len(checks) else "bold"
+    say(out)
+    say(
+        out,
+        Text(
+            f"Lab {results['lab']}: {', '.join(parts)}; {results['points']} of {results['max_points']} points.", style
+        ),
+    )

@@ -1,0 +1,7 @@
+"""Talking to a program under test: named peers, what was said, deadlines, segments and payloads."""
+
+from harness.wire.deadline import Deadline, Patience
+from harness.wire.peer import Peer, Server
+from harness.wire.transcript import Fault, Transcript
+
+__all__ = ["Deadline", "Fault", "Patience", "Peer", "Server", "Transcript"]

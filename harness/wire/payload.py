@@ -1,0 +1,36 @@
+"""Bytes to send: patterns in which every loss, swap and repetition shows, and their shortest source text."""
+
+import base64
+import zlib
+
+SHORT = 400  # bytes that are written out as a literal
+
+
+def pattern(length: int) -> bytes:
+    """Return `length` bytes that count: `00000000 00000008 00000010 ...` in hexadecimal.
+
+    Each group of 9 bytes names its own place, so that the first byte that differs tells what was lost,
+    repeated or changed.
+    """
+    return b"".join(b"%08x " % offset for offset in range(0, length, 9))[:length]
+
+
+def source(data: bytes) -> str:
+    """Return a Python expression for `data`, for scripts that know `pattern`, base64 and zlib."""
+    if len(data) <= SHORT:
+        return repr(data)
+    if data == pattern(len(data)):
+        return f"pattern({len(data)})"
+    for period in (1, 2, 256):
+        unit, times = data[:period], len(data) // period
+        if data == unit * times + data[:0]:
+            return f"{unit!r} * {times}"
+        rest = data[period * times :]
+        if rest and data == unit * times + rest:
+            return f"{unit!r} * {times} + {rest!r}"
+    head = data[:1]
+    run = len(data) - len(data.lstrip(head))
+    if len(data) - run <= SHORT:
+        return f"{head!r} * {run} + {data[run:]!r}"
+    packed = base64.b85encode(zlib.compress(data, 9)).decode()
+    return f"zlib.decompress(base64.b85decode({packed!r}))"

@@ -1,0 +1,105 @@
+"""What was done and what was seen during one check, in order, a lane for each participant."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.wire.payload import source
+
+SERVER = "server"
+
+
+class Kind(StrEnum):
+    """What happened on a lane."""
+
+    CONNECT = "connect"
+    SEND = "send"
+    RECEIVE = "receive"
+    HALF_CLOSE = "half-close"
+    CLOSE = "close"
+    RESET = "reset"
+    END_SEEN = "end seen"  # the server's FIN
+    RESET_SEEN = "reset seen"  # the server's RST
+    REFUSED = "refused"
+    ACT = "act"  # something done to the server, or seen of it
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened: `seconds` after the beginning, on the lane of `who`."""
+
+    seconds: float
+    who: str
+    kind: Kind
+    data: bytes = b""
+    note: str = ""
+
+
+@dataclass
+class Transcript:
+    """The events of one check, and the same dialogue as lines of Python that repeat it."""
+
+    events: list[Event] = field(default_factory=list)
+    script: list[str] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+    _indent: str = ""
+    _muted: int = 0
+
+    def record(self, who: str, kind: Kind, data: bytes = b"", note: str = "") -> None:
+        """Add an event that happens now."""
+        self.events.append(Event(time.monotonic() - self._began, who, kind, data, note))
+
+    def act(self, line: str, data: bytes | None = None) -> None:
+        """Add a line to the script, just before it is done; `{}` in it stands for the source of `data`."""
+        if not self._muted:
+            self.script.append(self._indent + (line if data is None else line.replace("{}", source(data), 1)))
+
+    @contextmanager
+    def muted(self, line: str = "") -> Iterator[None]:
+        """While the block runs, the script does not grow; `line` stands there for all of it."""
+        if line:
+            self.act(line)
+        self._muted += 1
+        try:
+            yield
+        finally:
+            self._muted -= 1
+
+    def times(self, number: int) -> Iterator[int]:
+        """Repeat the body of a `for` statement; in the script it stands once, under a loop."""
+        self.act(f"for _ in range({number}):")
+        outside, self._indent = self._indent, self._indent + "    "
+        try:
+            for turn in range(number):
+                if turn == 1:
+                    self._muted += 1
+                yield turn
+        finally:
+            self._muted -= number > 1 and turn > 0
+            self._indent = outside
+
+    def restart(self) -> None:
+        """Forget what was recorded so far: what follows is the dialogue that counts."""
+        self.events.clear()
+        self.script.clear()
+        self._began = time.monotonic()
+
+
+class Fault(AssertionError):
+    """A program under test did not do what it must: what was expected, what came, why it matters."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        expected: str | bytes = "",
+        received: str | bytes = "",
+        why: str = "",
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.expected = expected
+        self.received = received
+        self.why = why

@@ -1,0 +1,71 @@
+"""Lab 3: an echo server with a thread for each client, so that nobody waits for another.
+
+Run it:  python3 lab03_threaded_echo.py [--host HOST] [--port PORT]
+"""
+
+import contextlib
+import socket
+import threading
+import time
+
+from lab01_blocking_echo import echo, run, serve_client
+
+Clients = set[socket.socket]  # threads share it without a lock: add, discard and copy are one step each
+
+
+def serve(listener: socket.socket) -> None:
+    """Serve every client in a thread of its own, for ever; when told to stop, let go of them all."""
+    clients: Clients = set()
+    try:
+        while True:
+            connection = accept(listener)
+            clients.add(connection)
+            ### BEGIN SOLUTION 3.1: start a thread that runs serve_and_forget(connection, clients).
+            threading.Thread(target=serve_and_forget, args=(connection, clients)).start()
+            ### END SOLUTION
+    finally:
+        ### BEGIN SOLUTION 3.3: the process lives on until its last thread ends, and the threads
+        ### wait in recv(): hang_up() on every client that is left.
+        for connection in clients.copy():
+            hang_up(connection)
+        ### STUB
+        #: pass
+        ### END SOLUTION
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """Return the next client; while the process has no descriptor for one more, let them wait."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+            return connection
+        except OSError as error:
+            print(f"cannot accept: {error}", flush=True)
+            time.sleep(0.1)  # clients in the accept queue keep the listener ready: do not spin
+
+
+def serve_and_forget(connection: socket.socket, clients: Clients) -> None:
+    """The work of one thread: serve its client, then keep nothing of it."""
+    ### BEGIN SOLUTION 3.2: serve; then, however it ended, discard the client and close its socket.
+    try:
+        serve_client(connection, echo)
+    finally:
+        clients.discard(connection)
+        connection.close()
+    ### STUB
+    #: serve_client(connection, echo)
+    ### END SOLUTION
+
+
+def hang_up(connection: socket.socket) -> None:
+    """End both directions of a connection, which wakes the thread that waits for it."""
+    ### BEGIN SOLUTION 3.3: shutdown() does it (close() would not wake the thread); the client may
+    ### be gone already, which is an OSError.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    ### STUB
+    ### END SOLUTION
+
+
+if __name__ == "__main__":
+    run(serve)
