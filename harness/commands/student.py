@@ -19,7 +19,7 @@ def where(_: argparse.Namespace) -> int:
     for lab in course.labs:
         held = sum(step.id in done for step in lab.steps)
         print(
-            f"\n  Lab {lab.number}  {lab.title} ({lab.idea}): {held} of {len(lab.steps)} steps, handout labs/{lab.handout}"
+            f"\n  Lab {lab.number}  {lab.title}: {lab.idea} ({held} of {len(lab.steps)} steps hold; labs/{lab.handout})"
         )
         for step in lab.steps:
             sign = "✓" if step.id in done else "▸" if step == ahead else " "
@@ -31,9 +31,7 @@ def where(_: argparse.Namespace) -> int:
     place = todo_line(ahead)
     lab = course.lab(ahead.lab)
     print(f"\nNext: step {ahead.id}, {ahead.title}: " + (f"the TODO in {place}." if place else f"labs/{lab.program}."))
-    print(
-        f"Read labs/{lab.handout}, then type:  {LAB} check {ahead.id}    (and when you are stuck: {LAB} hint {ahead.id})"
-    )
+    print(f"Read labs/{lab.handout}, then type:  {LAB} check {ahead.id}    (stuck? {LAB} hint {ahead.id})")
     return 0
 
 
@@ -49,10 +47,8 @@ def run(args: argparse.Namespace) -> int:
             f"port {args.port} is in use by {user}; end that program, or choose another port: "
             f"{LAB} run {args.lab} --port 0 takes a free one"
         )
-    print(
-        f"{shown(command.folder / lab.program)}; talk to it with: nc {args.host} {args.port or 'PORT'}; stop it: Ctrl-C",
-        flush=True,
-    )
+    print(f"{shown(command.folder / lab.program)}: stop it with Ctrl-C; talk to it with", flush=True)
+    print(f"    nc {args.host} {args.port or 'PORT'}", flush=True)
     try:
         return run_in_foreground(command, args.host, args.port)
     except LaunchError as error:

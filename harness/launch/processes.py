@@ -61,10 +61,24 @@ def carries(pid: int, mark: str) -> bool:
 
 def state(pid: int) -> str:
     """Return the state of a process as proc(5) writes it (R, S, T, Z ...), or "" if it is gone."""
+    return _state_in(Path(f"/proc/{pid}/stat"))
+
+
+def _state_in(stat: Path) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return stat.read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def all_asleep(pids: Iterable[int]) -> bool:
+    """Whether every thread of the processes waits for something (state S of proc(5)); true where unknown."""
+    for pid in pids if LINUX else ():
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                if _state_in(Path(f"/proc/{pid}/task/{task}/stat")) == "R":
+                    return False
+    return True
 
 
 def send_signal(pids: Iterable[int], number: int) -> None:

@@ -161,6 +161,18 @@ class Program:
             return False
         return True
 
+    def wait_settled(self, timeout: float = 0.1) -> None:
+        """Wait until no thread of the program runs, or `timeout` seconds.
+
+        A signal that reaches a Python program in the microsecond before a blocking call is seen only when that
+        call returns (signal(7) and the documentation of Python's signal module): no fault of its author's.
+        """
+        deadline = time.monotonic() + timeout
+        quiet = 0
+        while quiet < 3 and time.monotonic() < deadline:
+            quiet = quiet + 1 if processes.all_asleep(self.members()) else 0
+            time.sleep(0.001)  # between two looks at states that are announced to nobody
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Keep the program from executing anything while the block runs (SIGSTOP, SIGCONT)."""

@@ -55,6 +55,12 @@ def say(out: Console, text: Text | str = "") -> None:
     out.print(text, soft_wrap=True)
 
 
+def status_line(good: bool, text: str) -> Text:
+    """Return a line with a green tick or a red cross before it."""
+    sign, style = SIGNS["pass" if good else "fail"]
+    return Text.assemble((f" {sign} ", style), safe(text))
+
+
 def explain(out: Console, results: dict[str, Any], folder: str) -> None:
     """Print the evidence of the first failures, and where the others are told."""
     failed = [verdict for verdict in results["checks"] if verdict["status"] == "fail"]

@@ -1,0 +1,180 @@
+"""`lab bench` and `lab demo`: many clients, and the whole of the kit in one go."""
+
+import argparse
+import random
+import shlex
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness import results
+from harness.checks.plugin import Run
+from harness.checks.run import KitError, make_checks
+from harness.checks.verdict import Status
+from harness.commands.choose import lab_and_step, program_of, shown
+from harness.course import Lab, load_course
+from harness.errors import UsageError
+from harness.load.engine import SIZE, EchoLoad, LoadFault
+from harness.load.sweep import Server, as_rows, summary, sweep, talk
+from harness.report.terminal import console, say, status_line
+
+DEMO_CLIENTS = (1, 2, 5, 10, 20, 50, 100)
+MOST_CLIENTS = 500
+
+
+def bench(args: argparse.Namespace) -> int:
+    """Load the servers of some labs with more and more clients; print figures, write a report."""
+    servers = [_server_of(lab_and_step(number)[0], args.own) for number in args.labs or ["1", "3"]]
+    for target in args.target:
+        command = program_of(load_course().labs[0], target)
+        servers.append(Server(Path(command.words[-1]).name, command))
+    clients = _counts(args.clients)
+    if args.duration <= 0 or args.rounds < 1:
+        raise UsageError("--duration and --rounds take numbers above 0")
+    return _load_and_report(servers, clients, args.duration, args.rounds, checked=[], what="bench")
+
+
+def demo(_: argparse.Namespace) -> int:
+    """Check every solution, load labs 1 and 3, and say what a reader should take away."""
+    out = console()
+    checked = [_check_solution(lab, out) for lab in load_course().labs]
+    servers = [_server_of(load_course().lab(number), own=False) for number in (1, 3)]
+    status = _load_and_report(servers, DEMO_CLIENTS, duration=0.5, rounds=1, checked=checked, what="demo")
+    return max(status, *(int(lab["held"] < lab["made"]) for lab in checked))
+
+
+def _server_of(lab: Lab, own: bool) -> Server:
+    if lab.kind != "echo":
+        raise UsageError(f"lab {lab.number} is no echo server: the load is made of echoes; try labs 1 and 3")
+    return Server(f"lab {lab.number}", program_of(lab, solution=not own))
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = sorted({int(word) for word in text.split(",")})
+    except ValueError:
+        raise UsageError(f"--clients takes numbers with commas between them, such as 1,10,100; not {text!r}") from None
+    if counts[0] < 1 or counts[-1] > MOST_CLIENTS:
+        raise UsageError(f"--clients takes numbers from 1 to {MOST_CLIENTS}")
+    return counts
+
+
+def _check_solution(lab: Lab, out: Any) -> dict[str, Any]:
+    began = time.monotonic()
+    run = Run(lab, program_of(lab, solution=True), seed=random.randrange(10**6))
+    with out.status(f"checking the solution of lab {lab.number}"):
+        try:
+            verdicts = make_checks(run)
+        except KitError as error:
+            raise UsageError(str(error)) from None
+    held = sum(verdict.status is Status.PASS for verdict in verdicts)
+    seconds = time.monotonic() - began
+    say(
+        out,
+        status_line(
+            held == len(verdicts), f"solutions/{lab.program}: {held} of {len(verdicts)} checks hold ({seconds:.1f} s)"
+        ),
+    )
+    for verdict in verdicts:
+        if verdict.status is not Status.PASS:
+            say(out, status_line(False, f"   {verdict.step} {verdict.title} {verdict.message}"))
+    return {
+        "program": f"solutions/{lab.program}",
+        "held": held,
+        "made": len(verdicts),
+        "points": sum(verdict.points for verdict in verdicts),
+        "max_points": lab.points,
+        "seconds": seconds,
+    }
+
+
+def _load_and_report(
+    servers: Sequence[Server],
+    clients: Sequence[int],
+    duration: float,
+    rounds: int,
+    checked: list[dict[str, Any]],
+    what: str,
+) -> int:
+    out = console()
+    began = time.monotonic()
+    try:
+        with out.status("loading the servers") as status:
+            points = sweep(servers, clients, duration, rounds, lambda text: status.update(f"loading: {text}"))
+            talks = {server.name: as_rows(talk(server)) for server in servers}
+    except LoadFault as fault:
+        say(out, status_line(False, f"a fault under load: {fault}"))
+        return 1
+    rows = summary(points)
+    replies = sum(point.requests for point in points)
+    say(out, status_line(True, f"{replies:,} replies checked, all correct ({time.monotonic() - began:.1f} s)"))
+    load = EchoLoad(clients[-1], duration=duration)
+    outcome = {
+        "kind": what,
+        "title": "What a thread for each client buys" if what == "demo" else "Echo servers under load",
+        "when": f"{datetime.now():%Y-%m-%d %H:%M}",
+        "command": f"lab {what}" + (f" {shlex.join(server.name for server in servers)}" if what == "bench" else ""),
+        "versions": results.surroundings(),
+        "load": {"requests": load.requests, "pause": load.pause, "duration": duration, "rounds": rounds, "size": SIZE},
+        "sentences": sentences(rows),
+        "checked": checked,
+        "rows": rows,
+        "points": as_rows(points),
+        "talks": talks,
+    }
+    _write_report(outcome, what, out)
+    return 0
+
+
+def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say in three sentences what the figures of a sweep show."""
+    most = max(row["clients"] for row in rows)
+    last = [row for row in rows if row["clients"] == most]
+    first = {row["server"]: row for row in rows if row["clients"] == min(row["clients"] for row in rows)}
+    waits = [
+        f"{_time(row['latency']['100'])} for {row['server']} (while half of its replies took no more than "
+        f"{_time(row['latency']['50'])})"
+        for row in last
+    ]
+    told = [f"With {most} clients at the same time, the longest wait for a reply was {', and '.join(waits)}."]
+    growth = [
+        f"{row['server']} gave {row['throughput']:,.0f} replies a second to {most} clients "
+        f"({row['throughput'] / first[row['server']]['throughput']:.1f} times what it gave to {first[row['server']]['clients']})"
+        for row in last
+    ]
+    told.append(_sentence("; ".join(growth)))
+    costs = [
+        f"{row['server']} used {row['threads']:.0f} {'thread' if row['threads'] == 1 else 'threads'} and "
+        f"{row['memory'] / 2**20:.1f} MiB"
+        for row in last
+    ]
+    told.append(f"What that took: with {most} clients " + "; ".join(costs) + ".")
+    return told
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{1000 * seconds:.2g} ms" if seconds < 0.01 else f"{1000 * seconds:.0f} ms"
+
+
+def _write_report(outcome: dict[str, Any], what: str, out: Any) -> None:
+    with out.status("drawing"):
+        from harness.report import html, plots
+
+        folder = results.new_run(what)
+        results.write_whole(folder / "load.svg", plots.load_figure(outcome["rows"]))
+        results.write_whole(folder / "talk.svg", plots.talk_figure(outcome["talks"]))
+        results.write_whole(folder / "report.html", html.render(outcome))
+        results.save(folder, outcome)
+    say(out)
+    for number, sentence in enumerate(outcome["sentences"], start=1):
+        say(out, f"{number}. {sentence}")
+    say(out)
+    say(out, f"The report: {shown(folder / 'report.html')}  (also runs/latest/report.html)")

@@ -1,0 +1,1 @@
+"""Many clients at once: every reply checked, every latency kept, nothing averaged away."""
