@@ -15,6 +15,7 @@ VANISHES = (
     "server, leak a descriptor or a thread, or leave it spinning."
 )
 MIB = 1 << 20
+SILENCE = 0.6  # seconds; a time-out that ends silent clients is seldom shorter, and every student waits this long
 Token = Callable[[], bytes]
 
 
@@ -98,8 +99,9 @@ def check_any_segments(ann: Peer, seed: int) -> None:
     "send() may take a part of the bytes only and returns how many; sendall() takes all of them.",
     needs=("echoes",),
 )
-def check_much_data_both_ways(ann: Peer) -> None:
-    """A mebibyte comes back unchanged while it is still being sent."""
+def check_much_data_both_ways(server: Subject) -> None:
+    """A mebibyte comes back unchanged to a client that reads slowly, while it is still being sent."""
+    ann = server.connect("ann", receive_buffer=4096)
     ann.exchange(pattern(MIB), "Each group of nine bytes names its own place, so a loss or a repetition shows.")
 
 
@@ -248,12 +250,16 @@ def check_survives_reset_in_reply(server: Subject) -> None:
     needs=("echoes",),
 )
 def check_survives_reset_before_accept(server: Subject) -> None:
-    """After a client that resets before the server has accepted it, the next one is served."""
+    """After clients that reset before the server has accepted them, the next one is served."""
     with server.frozen():
         ann = server.connect("ann")
         ann.send(b"you will never answer this")
         ann.reset()
-    server.greet(server.connect("bob"), "ann came and went while the server was not looking.")
+        bob = server.connect("bob")
+        bob.send(b"nor this, though it had an end")
+        bob.half_close()
+        bob.reset()
+    server.greet(server.connect("cat"), "ann and bob came and went while the server was not looking.")
 
 
 @check(
@@ -292,7 +298,7 @@ def _come_and_go(server: Subject, clients: int, chance: random.Random) -> None:
     needs=("survives-reset",),
 )
 def check_does_not_spin(server: Subject) -> None:
-    """Clients that have ended, reset or fallen silent leave the server idle, not going round."""
+    """Clients that have ended, reset or fallen silent leave the server idle; the silent one is still served."""
     ann = server.connect("ann")
     server.greet(ann)
     ann.half_close()
@@ -301,7 +307,8 @@ def check_does_not_spin(server: Subject) -> None:
     bob.reset()
     cat = server.connect("cat")
     server.greet(cat)
-    server.expect_idle("One of the clients that ended, reset or fell silent keeps a loop going round.")
+    server.expect_idle("One of the clients that ended, reset or fell silent keeps a loop going round.", SILENCE)
+    server.greet(cat, "Silence is no end: a client may think for as long as it likes.")
 
 
 @check(
@@ -312,7 +319,7 @@ def check_does_not_spin(server: Subject) -> None:
 )
 def check_silent_client_delays_nobody(server: Subject) -> None:
     """While one client is silent, and another has stopped in the middle, a third one is served at once."""
-    server.connect("ann")
+    ann = server.connect("ann")
     bob = server.connect("bob")
     bob.send(b"half a li")
     bob.expect(b"half a li", _waiting(bob, "ann"))
@@ -323,6 +330,10 @@ def check_silent_client_delays_nobody(server: Subject) -> None:
     except Fault as fault:
         fault.why = _waiting(cat, "ann or bob")
         raise
+    bob.send(b"ne\n")
+    bob.expect(b"ne\n", "bob goes on: each thread has a connection of its own, whoever came after him.")
+    ann.send(b"my turn\n")
+    ann.expect(b"my turn\n", "ann speaks at last: each thread has a connection of its own, whoever came after her.")
 
 
 def _waiting(peer: Peer, other: str) -> str:
@@ -340,10 +351,10 @@ def _waiting(peer: Peer, other: str) -> str:
     model=True,
 )
 def check_thread_per_client(bench: Bench) -> None:
-    """With five clients more the program has five threads more."""
+    """With 40 clients more the program has 40 threads more, and all of them are served."""
     server = bench.start()
     server.greet(server.connect("ann"))
     held = server.held()
-    for turn in range(1, 6):
-        server.greet(server.connect(f"client{turn}"))
-    server.expect_thread_for_each(held, clients=5)
+    for _ in server.transcript.times(40):
+        server.greet(server.connect("client"), "The clients before it are silent, and a pool of threads has an end.")
+    server.expect_thread_for_each(held, clients=40)

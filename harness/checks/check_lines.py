@@ -99,7 +99,10 @@ def check_split_line(ann: Peer) -> None:
 
 
 @check(
-    "B2", CUTS, "Try LineBuffer by hand with the chunks that are named: what does each feed() return?", ("split-line",)
+    "B2",
+    CUTS,
+    "Try LineBuffer by hand with the chunks that are named: what does each feed() return?",
+    ("split-line", "crlf"),
 )
 def check_any_cut(server: Subject, transcript: Transcript, seed: int) -> None:
     """However the same bytes are cut into segments, the answers are the same."""
@@ -169,6 +172,9 @@ def check_unfinished_line(server: Subject) -> None:
     """What follows the last LF at the end of the stream is not a line, and gets no answer."""
     _converse(server, b"one\ntwo", b"1 one\n", None, "`two` has no LF: who knows what it was going to be?")
     _converse(server, b"just this", b"", None, "There is no LF, so there is no line.")
+    _converse(
+        server, b"three\n", b"1 three\n", None, "What another client left unfinished does not belong to this one."
+    )
 
 
 INVALID = (

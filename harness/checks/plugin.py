@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 
 from harness.checks.mark import check_id, declaration
-from harness.checks.subject import Bench, Exchange, Starter, Subject
+from harness.checks.subject import Bench, Starter, Subject
 from harness.checks.verdict import Status, Verdict, as_rows, compared
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
-from harness.launch import Command, LaunchError, parse_command
+from harness.launch import LaunchError, parse_command
 from harness.launch.command import python_program
-from harness.launch.yardstick import slowness
-from harness.wire import Fault, Patience, Peer, Transcript
+from harness.wire import Fault, Peer, Transcript
 
 
 class Blocked(Exception):
@@ -37,11 +36,10 @@ class Run:
     """One run of a lab's checks against one program."""
 
     lab: Lab
-    command: Command
+    starter: Starter
     step: Step | None = None
     any_model: bool = False
     seed: int = 0
-    ahead: int = 2
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
 
@@ -68,9 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     lab = load_course().lab(config.getoption("--lab") or "1")
     target = config.getoption("--target")
     seed = config.getoption("--seed")
+    starter = Starter(parse_command(target) if target else python_program(LABS / lab.program), lab.kind)
+    config.add_cleanup(lambda: starter.__exit__())
     config.stash[RUN] = Run(
         lab=lab,
-        command=parse_command(target) if target else python_program(LABS / lab.program),
+        starter=starter,
         any_model=config.getoption("--any-model"),
         seed=random.randrange(10**9) if seed is None else seed,
     )
@@ -79,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which seed and which program."""
     run = config.stash[RUN]
-    return f"lab {run.lab.number}: {run.command} (seed {run.seed})"
+    return f"lab {run.lab.number}: {run.starter.command} (seed {run.seed})"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -212,21 +212,11 @@ def _told(verdict: Verdict) -> str:
 # What a check works with
 
 
-@pytest.fixture(scope="session")
-def starter(request: pytest.FixtureRequest) -> Iterator[Starter]:
-    """Starts the program under test, some of them ahead."""
-    run = request.config.stash[RUN]
-    starter = Starter(run.command, run.lab.kind, Patience(slowness), run.ahead)
-    yield starter
-    starter.close()
-
-
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, starter: Starter) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Starts servers for this check, and ends them after it."""
-    bench = Bench(starter, request.node.stash[TRANSCRIPT])
+    bench = Bench(request.config.stash[RUN].starter, request.node.stash[TRANSCRIPT])
     request.node.stash[BENCH] = bench
-    starter.fill()
     yield bench
     bench.close()
 
@@ -235,12 +225,6 @@ def bench(request: pytest.FixtureRequest, starter: Starter) -> Iterator[Bench]:
 def server(bench: Bench) -> Subject:
     """A server that listens."""
     return bench.start()
-
-
-@pytest.fixture
-def exchange(starter: Starter) -> Exchange:
-    """The smallest question of this lab's service, and its answer."""
-    return starter.exchange
 
 
 @pytest.fixture

@@ -110,12 +110,12 @@ class Server:
         return None
 
     def freeze(self):
-        for pid in self.processes():
+        for pid in self.processes() if hasattr(signal, "SIGSTOP") else []:
             os.kill(pid, signal.SIGSTOP)
         time.sleep(0.05)
 
     def thaw(self):
-        for pid in self.processes():
+        for pid in self.processes() if hasattr(signal, "SIGCONT") else []:
             os.kill(pid, signal.SIGCONT)
 
     def kill(self):
@@ -199,10 +199,12 @@ class Server:
             raise Fault(f"it ended with a traceback after {name}")
 
     def serve_crowd(self, number, question, answer):
+        self.freeze()
         crowd = [connect(f"client{turn + 1}") for turn in range(number)]
         for peer in crowd:
             peer.send(question)
             peer.half_close()
+        self.thaw()
         for peer in crowd:
             peer.expect(answer)
 
@@ -210,12 +212,17 @@ class Server:
 class Peer:
     """A client."""
 
+    everyone = []
+
     def __init__(self, name, receive_buffer=None):
+        Peer.everyone.append(self)  # a connection is closed when its socket is forgotten
         self.name, self.server, self.inbox, self.ended = name, Server.everyone[-1], b"", ""
         self.socket = socket.socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            if LINUX:  # segments as on an Ethernet, so that the server's buffer for us stays small
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         self.socket.settimeout(PATIENCE)
         self.try_to("connect", lambda: self.socket.connect((self.server.host, self.server.port)))
         self.address = self.socket.getsockname()

@@ -16,6 +16,16 @@ from harness.checks.verdict import Status, Verdict
 from harness.course.layout import CHECKS
 
 TIER = "plain"
+NOT_NEEDED = (  # parts of pytest that cost time here and serve nothing
+    "terminal",
+    "cacheprovider",
+    "faulthandler",
+    "unraisableexception",
+    "threadexception",
+    "doctest",
+    "junitxml",
+    "pastebin",
+)
 
 
 class KitError(Exception):
@@ -36,7 +46,7 @@ class _HandOver:
 def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> list[Verdict]:
     """Make the checks once; return the verdicts in order. Raises KitError when pytest itself fails."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    arguments = [str(CHECKS), "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
+    arguments = [str(CHECKS), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
     arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
     run.verdicts = {}
     said = StringIO()
@@ -68,7 +78,7 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
     """Write results.json, and a script for each failure, into the folder of the run; return the results."""
     for verdict in verdicts:
         if verdict.status is Status.FAIL and verdict.script:
-            verdict.by_hand = write_script(verdict, run.command, folder).name
+            verdict.by_hand = write_script(verdict, run.starter.command, folder).name
     outcome = {
         "lab": run.lab.number,
         "title": run.lab.title,

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from harness.launch import Command, Figures, Program, ProgramEnded
+from harness.launch.private import can_be_private
 from harness.launch.program import HOST
 from harness.launch.sockets import Address, Connection
+from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Peer, Transcript
 from harness.wire.transcript import SERVER, Kind
 
+AHEAD = 3  # programs that are being started before they are needed
 START_PATIENCE = 10.0  # seconds until a program listens
-SPIN_WINDOW = 0.2  # seconds of a first look; a program that seems to spin gets a second, longer one
+SPIN_WINDOW = 0.1  # seconds of a first look; a program that seems to spin gets a second, longer one
 SPIN_CONFIRMED = 1.0
 SPINNING = 0.3  # of the time: a healthy program shows 0.00, a spinning one 0.95 or more
 STOP_PATIENCE = 2.0  # seconds, from C7
@@ -81,14 +84,15 @@ class Subject:
         peer.expect(self.exchange.answer, why)
 
     def serve_crowd(self, number: int) -> None:
-        """Connect `number` clients at once; each asks, ends its stream, and must get its answer."""
+        """Connect `number` clients before any is accepted; each asks, ends its stream, and must get its answer."""
         question, answer = self.exchange.question, self.exchange.answer
         self.transcript.act(f"server.serve_crowd({number}, {question!r}, {answer!r})")
         with self.transcript.muted():
-            crowd = [self.connect(f"client{turn}") for turn in range(1, number + 1)]
-            for peer in crowd:
-                peer.send(question)
-                peer.half_close()
+            with self.frozen():
+                crowd = [self.connect(f"client{turn}") for turn in range(1, number + 1)]
+                for peer in crowd:
+                    peer.send(question)
+                    peer.half_close()
             for peer in crowd:
                 peer.expect(answer, f"Each of the {number} clients has to be served, in its turn at the latest.")
 
@@ -102,6 +106,9 @@ class Subject:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Keep it from executing anything while the block runs, so that what is sent meets it in one batch."""
+        if not hasattr(signal, "SIGSTOP"):  # Windows: what is sent at once mostly arrives at once
+            yield
+            return
         self._act("freeze()", "stopped (SIGSTOP)")
         with self.program.frozen():
             yield
@@ -147,10 +154,10 @@ class Subject:
                 why="A server on 0.0.0.0 or '' can be reached from the whole network.",
             )
 
-    def expect_idle(self, why: str = "") -> None:
-        """Expect that it uses no processor time while nothing is to be done."""
+    def expect_idle(self, why: str = "", window: float = SPIN_WINDOW) -> None:
+        """Expect that it uses no processor time while nothing is to be done (for `window` seconds)."""
         self.transcript.act("server.expect_idle()")
-        share = self._runnable_share(SPIN_WINDOW)
+        share = self._runnable_share(window)
         if share >= SPINNING:
             share = self._runnable_share(SPIN_CONFIRMED)
         if share >= SPINNING:
@@ -226,6 +233,8 @@ class Subject:
         """Send SIGINT or SIGTERM; expect that it is gone within 2 seconds, without a traceback."""
         self._act(f"expect_stop({name!r})", f"gets {name}")
         self.program.wait_settled()
+        if not self.program.is_running():
+            raise Fault(f"it has ended by itself, before {name}: {self.program.describe_end()}")
         self.program.signal(getattr(signal, name))
         deadline = self.patience.deadline(STOP_PATIENCE)
         while self.program.is_running() and deadline.remaining():
@@ -260,26 +269,35 @@ def _kept(before: Figures, now: Figures) -> str:
 
 
 class Starter:
-    """Starts servers under test for one check; two are always being started ahead."""
+    """Starts the program under test again and again; a few are always being started ahead.
 
-    def __init__(self, command: Command, kind: str, patience: Patience, ahead: int) -> None:
+    Raises LaunchError where the program cannot be executed at all.
+    """
+
+    def __init__(self, command: Command, kind: str, ahead: int = AHEAD) -> None:
         self.command = command
         self.exchange = EXCHANGES[kind]
-        self.patience = patience
+        self.patience = Patience(slowness)
         self._ahead = ahead
         self._spares: list[Program] = []
+        self._fill()
 
-    def fill(self) -> None:
-        """Start programs ahead, so that the next checks find theirs ready."""
+    def _fill(self) -> None:
         while len(self._spares) < self._ahead:
             self._spares.append(Program(self.command))
 
     def next(self) -> Program:
-        """Return a program that has just been started and that nobody has spoken to."""
-        return self._spares.pop(0) if self._spares else Program(self.command)
+        """Return a program that was started a moment ago and that nobody has spoken to."""
+        if not self._spares:
+            return Program(self.command)
+        program = self._spares.pop(0)
+        self._fill()
+        return program
 
-    def close(self) -> None:
-        """End the programs that were started ahead."""
+    def __enter__(self) -> "Starter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         while self._spares:
             self._spares.pop().close()
 
@@ -298,7 +316,7 @@ class Bench:
             self.transcript.act("server = start()")
             return self._ready(self.starter.next())
         self.transcript.act(f"server = start({host!r}, {port!r}, {defaults!r})")
-        return self._ready(Program(self.starter.command, host, port, defaults))
+        return self._ready(Program(self.starter.command, host, port, defaults, private=defaults and can_be_private()))
 
     def start_again(self, before: Subject) -> Subject:
         """Start the program on the port that it had before."""

@@ -12,6 +12,7 @@ from typing import Any
 from harness import results
 from harness.checks.plugin import Run
 from harness.checks.run import KitError, make_checks
+from harness.checks.subject import Starter
 from harness.checks.verdict import Status
 from harness.commands.choose import lab_and_step, program_of, shown
 from harness.course import Lab, load_course
@@ -63,10 +64,9 @@ def _counts(text: str) -> list[int]:
 
 def _check_solution(lab: Lab, out: Any) -> dict[str, Any]:
     began = time.monotonic()
-    run = Run(lab, program_of(lab, solution=True), seed=random.randrange(10**6))
-    with out.status(f"checking the solution of lab {lab.number}"):
+    with Starter(program_of(lab, solution=True), lab.kind) as starter, out.status(f"checking lab {lab.number}"):
         try:
-            verdicts = make_checks(run)
+            verdicts = make_checks(Run(lab, starter, seed=random.randrange(10**6)))
         except KitError as error:
             raise UsageError(str(error)) from None
     held = sum(verdict.status is Status.PASS for verdict in verdicts)
@@ -132,7 +132,8 @@ def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Say in three sentences what the figures of a sweep show."""
     most = max(row["clients"] for row in rows)
     last = [row for row in rows if row["clients"] == most]
-    first = {row["server"]: row for row in rows if row["clients"] == min(row["clients"] for row in rows)}
+    fewest = min(row["clients"] for row in rows)
+    first = {row["server"]: row for row in rows if row["clients"] == fewest}
     waits = [
         f"{_time(row['latency']['100'])} for {row['server']} (while half of its replies took no more than "
         f"{_time(row['latency']['50'])})"
@@ -141,7 +142,7 @@ def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
     told = [f"With {most} clients at the same time, the longest wait for a reply was {', and '.join(waits)}."]
     growth = [
         f"{row['server']} gave {row['throughput']:,.0f} replies a second to {most} clients "
-        f"({row['throughput'] / first[row['server']]['throughput']:.1f} times what it gave to {first[row['server']]['clients']})"
+        f"({row['throughput'] / first[row['server']]['throughput']:.1f} times as many as to {fewest})"
         for row in last
     ]
     told.append(_sentence("; ".join(growth)))

@@ -5,18 +5,21 @@ import json
 import random
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import results
-from harness.checks.plugin import Run
-from harness.checks.run import KitError, make_checks, merge, write_results
+from harness.checks.subject import Starter
 from harness.checks.verdict import Status, Verdict
 from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
-from harness.course import Lab
+from harness.course import Lab, Step
 from harness.course.progress import load_progress
 from harness.course.stubs import is_untouched
 from harness.errors import UsageError
-from harness.report.terminal import Progress, console, explain, say, summarise
+from harness.launch import LaunchError
+
+if TYPE_CHECKING:
+    from harness.checks.plugin import Run
+    from harness.report.terminal import Progress
 
 
 def check(args: argparse.Namespace) -> int:
@@ -25,18 +28,29 @@ def check(args: argparse.Namespace) -> int:
     if args.repeat < 1:
         raise UsageError("--repeat takes a number from 1 on")
     command = program_of(lab, args.target, args.solution)
+    try:
+        with Starter(command, lab.kind) as starter:
+            return _check(args, lab, step, starter)
+    except LaunchError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter) -> int:
+    from harness.checks.plugin import Run  # these imports take a while, in which the first servers start
+    from harness.checks.run import write_results
+    from harness.report.terminal import Progress, console, explain, say, summarise
+
     own = args.target is None and not args.solution
-    seed = random.randrange(10**6) if args.seed is None else args.seed
-    run = Run(lab, command, step, args.any_model, seed)
     out = console(to_stderr=args.json == "-")
     if own and is_untouched(lab.program) and not args.keyword:
-        say(out, f"{shown(command.folder / lab.program)} is still the untouched stub: begin with step {lab.number}.1.")
+        program = shown(starter.command.folder / lab.program)
+        say(out, f"{program} is still the untouched stub: begin with step {lab.number}.1.")
+    run = Run(lab, starter, step, args.any_model, random.randrange(10**6) if args.seed is None else args.seed)
     verdicts = run_rounds(run, args.repeat, Progress(out), args.keyword, args.stop)
     if not verdicts:
         raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
     folder = results.new_run(f"check-{lab.number}")
-    target = "labs" if own else "solutions" if args.solution else args.target
-    outcome = write_results(run, verdicts, folder, f"{target}: {command}" if args.target is None else target)
+    outcome = write_results(run, verdicts, folder, _target(args, starter))
     explain(out, outcome, shown(folder))
     summarise(out, outcome)
     if own and not args.any_model:
@@ -46,10 +60,19 @@ def check(args: argparse.Namespace) -> int:
     return status_of(verdicts)
 
 
+def _target(args: argparse.Namespace, starter: Starter) -> str:
+    if args.target is not None:
+        return str(args.target)
+    return f"{'solutions' if args.solution else 'labs'}: {starter.command}"
+
+
 def run_rounds(
-    run: Run, rounds: int, progress: Progress, keyword: str = "", stop_at_first: bool = False
+    run: "Run", rounds: int, progress: "Progress", keyword: str = "", stop_at_first: bool = False
 ) -> list[Verdict]:
     """Make the checks once or several times; each verdict is printed as it comes (of several rounds at the end)."""
+    from harness.checks.run import KitError, make_checks, merge
+    from harness.report.terminal import say
+
     made = []
     run.on_verdict = (lambda verdict: progress.add(verdict.as_dict())) if rounds == 1 else lambda verdict: None
     try:
@@ -85,6 +108,8 @@ def _note_progress(lab: Lab, verdicts: list[Verdict]) -> None:
 
 
 def _say_what_next(out: Any) -> None:
+    from harness.report.terminal import say
+
     step = next_step()
     if step is None:
         say(out, "All steps of all labs hold. Well done!")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 RANGE = range(20_000, 32_768)  # below the ports that Linux, macOS and Windows give to clients
 
+TRIES = 2_000
+
 
 @contextmanager
 def reserved_port(host: str = "127.0.0.1", port: int | None = None) -> Iterator[int]:
@@ -18,8 +20,7 @@ def reserved_port(host: str = "127.0.0.1", port: int | None = None) -> Iterator[
     A reservation is a lock on a file: it binds nothing, so that the program finds its port untouched,
     and the system lifts it when this process ends, however it ends.
     """
-    candidates = [port] if port is not None else random.sample(RANGE, 2_000)
-    for candidate in candidates:
+    for candidate in [port] if port is not None else _candidates():
         lock = _lock(candidate, wait=port is not None)
         if lock is None:
             continue
@@ -30,7 +31,13 @@ def reserved_port(host: str = "127.0.0.1", port: int | None = None) -> Iterator[
             return
         finally:
             os.close(lock)
-    raise OSError(f"none of 2,000 ports between {RANGE.start} and {RANGE.stop} is free on {host}")
+    raise OSError(f"none of {TRIES} ports between {RANGE.start} and {RANGE.stop} is free on {host}")
+
+
+def _candidates() -> Iterator[int]:
+    first = random.randrange(len(RANGE))
+    for step in range(TRIES):
+        yield RANGE[(first + step * 7) % len(RANGE)]
 
 
 def _lock(port: int, wait: bool) -> int | None:

@@ -12,6 +12,7 @@ from harness.launch import figures, processes, sockets
 from harness.launch.command import Command
 from harness.launch.output import LIMIT, Output
 from harness.launch.ports import reserved_port
+from harness.launch.private import in_private_network
 
 HOST = "127.0.0.1"
 MARK = "SOCKET_LAB_KIT_PROGRAM"
@@ -47,10 +48,18 @@ class Program:
     those included that forked twice and left the session (Linux).
     """
 
-    def __init__(self, command: Command, host: str = HOST, port: int | None = None, defaults: bool = False) -> None:
+    def __init__(
+        self,
+        command: Command,
+        host: str = HOST,
+        port: int | None = None,
+        defaults: bool = False,
+        private: bool = False,
+    ) -> None:
         """Start `command`, told to listen on `host` and on a port that is free (or `port`, where given).
 
-        With `defaults` it is told nothing, and expected on `host` and `port`.
+        With `defaults` it is told nothing, and expected on `host` and `port`. With `private` it runs in a network
+        of its own, where nobody can talk to it, but where every port is free.
         Raises LaunchError where the command cannot be executed.
         """
         processes.adopt_orphans()
@@ -59,10 +68,12 @@ class Program:
         self.listens_on: sockets.Address | None = None
         self._mark = f"{MARK}={secrets.token_hex(8)}"
         with ExitStack() as stack:
-            if port is None or defaults:
+            if port is None or (defaults and not private):
                 port = stack.enter_context(reserved_port(host, port))
             self.host, self.port = host, port
             words = command.arguments(*((None, None) if defaults else (host, port)))
+            if private:
+                words = in_private_network(words)
             try:
                 self._process = subprocess.Popen(
                     words,

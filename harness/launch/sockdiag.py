@@ -27,12 +27,16 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class Entry:
-    """One TCP socket: `unread` bytes wait in its receive queue; an `inode` of 0 means not accepted yet."""
+    """One TCP socket: `unread` bytes wait in its receive queue; an `inode` of 0 belongs to no process.
+
+    `state` counts as enum tcp_state does: 1 is ESTABLISHED, 8 CLOSE_WAIT, 10 LISTEN.
+    """
 
     host: str
     port: int
     unread: int
     inode: int
+    state: int
 
 
 def connection(server: Address, client: Address) -> Entry | None:
@@ -113,4 +117,4 @@ def _entry(message: bytes) -> Entry:
     width = 4 if family == socket.AF_INET else 16
     host = socket.inet_ntop(family, message[8 : 8 + width])
     _expires, unread, _unsent, _uid, inode = struct.unpack_from("=IIIII", message, 52)
-    return Entry(host, port, unread, inode)
+    return Entry(host, port, unread, inode, state=message[1])

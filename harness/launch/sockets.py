@@ -18,6 +18,7 @@ from harness.launch.processes import LINUX
 
 Address = tuple[str, int]
 LISTEN = "0A"
+OPEN = (1, 8)  # ESTABLISHED, CLOSE_WAIT: without an owner, such a connection waits to be accepted
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Connection:
     """The server's side of one connection."""
 
     unread: int  # bytes that arrived and that the program has not read
-    accepted: bool  # whether the program has accepted it
+    accepted: bool  # whether the program has accepted it (and perhaps closed it since)
 
 
 def listening(pids: Iterable[int]) -> set[Address]:
@@ -48,11 +49,12 @@ def connection(pid: int, server: Address, client: Address) -> Connection | None:
         return None
     if _netlink(pid):
         entry = sockdiag.connection(server, client)
-        return Connection(entry.unread, entry.inode != 0) if entry else None
+        return Connection(entry.unread, entry.inode != 0 or entry.state not in OPEN) if entry else None
     wanted = {(_hex(server, mapped), _hex(client, mapped)) for mapped in (False, True)}
     for fields in _table(pid):
         if (fields[1], fields[2]) in wanted:
-            return Connection(unread=int(fields[4].partition(":")[2], 16), accepted=fields[9] != "0")
+            accepted = fields[9] != "0" or int(fields[3], 16) not in OPEN
+            return Connection(int(fields[4].partition(":")[2], 16), accepted)
     return None
 
 

@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from harness.wire.deadline import PATIENCE, Deadline, Patience
@@ -17,6 +18,7 @@ Address = tuple[str, int]
 CONNECT_PATIENCE = 5.0  # seconds: a SYN that finds the accept queue full is sent again after 1 s, then 3 s
 SHORT_WAIT = 0.02  # seconds: where the system does not show what the server has read
 STUCK = 0.05  # seconds in which a socket takes no more bytes
+SEGMENT = 1400  # bytes, as on an Ethernet: the loopback's 64 KiB earn a server a send buffer of megabytes
 LOOK_AGAIN = 0.0002  # seconds between two looks at the kernel's table
 
 
@@ -61,7 +63,7 @@ class Peer:
         *,
         receive_buffer: int | None = None,
     ) -> None:
-        """Connect to the server; `receive_buffer` (bytes) makes a small one for a reader that lags."""
+        """Connect to the server; `receive_buffer` (bytes) makes a reader that lags, and the server's buffer small."""
         self.name = name
         self.transcript = transcript
         self._server = server
@@ -74,6 +76,8 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            with suppress(OSError, AttributeError):  # some systems do not let a program say this
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         self.socket.setblocking(False)
         self._connect()
         self.local: Address = self.socket.getsockname()
