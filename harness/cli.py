@@ -1,6 +1,7 @@
 """`lab`: one function a verb, in harness/commands; this is where their options are told."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     args = parser().parse_args(words)
     module, function = args.verb.split(".")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that programs under test are ended on the way out
     try:
         status: int = getattr(import_module(f"harness.commands.{module}"), function)(args)
     except UsageError as error:

@@ -13,12 +13,14 @@ SOLUTIONS = ROOT / "solutions"
 def lab(*words: str, cwd: Path = ROOT, timeout: float = 180) -> subprocess.CompletedProcess[str]:
     """Run `lab WORDS`, in `cwd`; return its output and status."""
     command = [sys.executable, "-m", "harness", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=timeout, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=timeout, check=False
+    )
 
 
-def check(number: int, target: str, *options: str) -> tuple[int, dict[str, Any]]:
+def check(number: int, target: str, *options: str, timeout: float = 180) -> tuple[int, dict[str, Any]]:
     """Run `lab check` against a program; return its exit status and its results."""
-    done = lab("check", str(number), "--target", target, "--json", "-", "--seed", "1", *options)
+    done = lab("check", str(number), "--target", target, "--json", "-", "--seed", "1", *options, timeout=timeout)
     assert done.stdout.startswith("{"), done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -183,6 +183,7 @@ class Server:
         while sent < times * len(unit) and time.monotonic() - began < 3:
             peer.send(unit)
             sent += len(unit)
+        peer.wait_eaten(60)
         grown = self.held()["memory"] - before
         if grown > max(4 << 20, sent * 3 // 4):
             raise Fault(f"it uses {grown >> 20} MiB more memory after {sent >> 20} MiB without a line's end")
@@ -265,8 +266,8 @@ class Peer:
         self.socket.settimeout(PATIENCE)
         self.expect(data[:wanted])
 
-    def wait_eaten(self):
-        deadline = time.monotonic() + PATIENCE
+    def wait_eaten(self, seconds=PATIENCE):
+        deadline = time.monotonic() + seconds
         while (side := self.server.side_of(self.address)) and side != (0, True):
             if time.monotonic() > deadline:
                 raise Fault(f"the server does not read what {self.name} sends")

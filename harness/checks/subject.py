@@ -219,6 +219,7 @@ class Subject:
             while sent < times * len(unit) and time.monotonic() - began < MEMORY_WINDOW:
                 peer.send(unit)
                 sent += len(unit)
+            peer.wait_eaten()
         grown = self.program.figures().pss - before
         limit = max(MEMORY_NOISE, sent * 3 // 4)
         if grown > limit:

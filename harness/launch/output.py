@@ -49,6 +49,13 @@ class Output:
         self._thread.start()
 
     def _drain(self) -> None:
+        try:
+            self._read_to_the_end()
+        finally:
+            for source in self._sources:
+                source.close()
+
+    def _read_to_the_end(self) -> None:
         if os.name == "nt":  # pipes are no sockets there: a thread for each
             others = [
                 threading.Thread(target=self._drain_one, args=pair, daemon=True) for pair in self._sources.items()
@@ -93,6 +100,3 @@ class Output:
     def finish(self, timeout: float) -> None:
         """Wait, at most `timeout` seconds, until all that the ended program printed has been read."""
         self._thread.join(timeout)
-        if not self._thread.is_alive():
-            for source in self._sources:
-                source.close()

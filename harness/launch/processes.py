@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,14 +71,16 @@ def _state_in(stat: Path) -> str:
         return ""
 
 
+def _thread_states(pid: int) -> Iterator[str]:
+    """Yield the state of each thread; that of the process is the one of its first thread alone."""
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            yield _state_in(Path(f"/proc/{pid}/task/{task}/stat"))
+
+
 def all_asleep(pids: Iterable[int]) -> bool:
     """Whether every thread of the processes waits for something (state S of proc(5)); true where unknown."""
-    for pid in pids if LINUX else ():
-        with suppress(OSError):
-            for task in os.listdir(f"/proc/{pid}/task"):
-                if _state_in(Path(f"/proc/{pid}/task/{task}/stat")) == "R":
-                    return False
-    return True
+    return not LINUX or all(state != "R" for pid in pids for state in _thread_states(pid))
 
 
 def send_signal(pids: Iterable[int], number: int) -> None:
@@ -96,15 +98,20 @@ def kill(pids: Iterable[int]) -> None:
     send_signal(pids, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def reap(pid: int) -> None:
-    """Collect the exit status of an adopted orphan, so that it does not stay a zombie."""
+def reap(pid: int) -> bool:
+    """Collect the exit status of an adopted orphan, so that it does not stay a zombie; say whether it is gone."""
     with suppress(ChildProcessError, AttributeError):
         os.waitpid(pid, os.WNOHANG)
+    return not state(pid)
 
 
 def wait_until_stopped(pids: Iterable[int], timeout: float = 2.0) -> None:
-    """Wait until every process has taken its SIGSTOP: from then on it executes nothing."""
+    """Wait until every thread of the processes has taken its SIGSTOP: from then on they execute nothing."""
     deadline = time.monotonic() + timeout
     for pid in pids:
-        while LINUX and state(pid) not in "TZ" and time.monotonic() < deadline:
+        while LINUX and not _has_stopped(pid) and time.monotonic() < deadline:
             time.sleep(0.0002)  # polls the state: a stop is not announced to anyone but by this
+
+
+def _has_stopped(pid: int) -> bool:
+    return all(state in "TZ" for state in _thread_states(pid))

@@ -1,5 +1,6 @@
 """One program under test, from its start to the certainty that nothing of it is left."""
 
+import atexit
 import os
 import secrets
 import signal
@@ -30,7 +31,17 @@ PASSED_ON = (
     "USERPROFILE",
 )
 
-_started: set[int] = set()  # processes of ours that have not been waited for yet
+_started: dict[int, "Program"] = {}  # those that have not been closed yet, by the id of their first process
+
+
+@atexit.register
+def _end_what_is_left() -> None:
+    """End what an interruption kept from being closed, or even from being noted: nothing outlives us."""
+    for program in list(_started.values()):
+        program.close()
+    for child in processes.children(os.getpid()):
+        if processes.session_of(child) == child:  # only a program under test leads a session of its own
+            processes.kill(processes.tree(child))
 
 
 class LaunchError(Exception):
@@ -85,10 +96,11 @@ class Program:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise LaunchError(f"cannot run {words[0]!r}: {error.strerror or error}") from None
+                place = "" if command.folder.is_dir() else f" in {str(command.folder)!r}"
+                raise LaunchError(f"cannot run {words[0]!r}{place}: {error.strerror or error}") from None
             self._resources = stack.pop_all()
         self.pid = self._process.pid
-        _started.add(self.pid)
+        _started[self.pid] = self
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self.output = Output(self._process.stdout, self._process.stderr, self._print_limit)
@@ -114,7 +126,7 @@ class Program:
         if processes.session_of(orphan) == self.pid or processes.carries(orphan, self._mark):
             return True
         # It left the session and cleared its environment: with one program running there is no doubt whose it is.
-        return _started == {self.pid} and processes.session_of(orphan) != os.getsid(0)
+        return set(_started) == {self.pid} and processes.session_of(orphan) != os.getsid(0)
 
     @property
     def status(self) -> int | None:
@@ -187,13 +199,15 @@ class Program:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Keep the program from executing anything while the block runs (SIGSTOP, SIGCONT)."""
-        members = self.members()
-        processes.send_signal(members, signal.SIGSTOP)
-        processes.wait_until_stopped(members)
+        stopped: list[int] = []
         try:
+            while fresh := [pid for pid in self.members() if pid not in stopped]:  # born while others were stopped
+                stopped += fresh
+                processes.send_signal(fresh, signal.SIGSTOP)
+                processes.wait_until_stopped(fresh)
             yield
         finally:
-            processes.send_signal(members, signal.SIGCONT)
+            processes.send_signal(stopped, signal.SIGCONT)
 
     def figures(self) -> figures.Figures:
         """Return what the program uses now."""
@@ -211,7 +225,7 @@ class Program:
         if status is None:
             return "it is still running"
         if status < 0:
-            return f"it was ended by {signal.Signals(-status).name}"
+            return f"it was ended by {_name_of(-status)}"
         return f"it exited with status {status}"
 
     def kill(self) -> None:
@@ -220,15 +234,15 @@ class Program:
 
     def _end_processes(self) -> None:
         deadline = time.monotonic() + 5
-        while members := self.members():
+        ended: set[int] = set()  # not waited for yet; a zombie has no environment that would tell whose it is
+        while (members := self.members()) or ended:
             processes.kill(members)
-            for pid in members:
-                if pid not in _started:
-                    processes.reap(pid)
+            ended.update(pid for pid in members if pid not in _started)
+            ended = {pid for pid in ended if not processes.reap(pid)}
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.002)
             if time.monotonic() > deadline:
-                raise RuntimeError(f"cannot end the processes {members} of {self.command}")
+                raise RuntimeError(f"cannot end the processes {members or ended} of {self.command}")
         self._process.wait()
 
     def close(self) -> None:
@@ -237,7 +251,7 @@ class Program:
             self._end_processes()
             self.output.finish(1.0)
         finally:
-            _started.discard(self.pid)
+            _started.pop(self.pid, None)
             self._resources.close()
 
     def __enter__(self) -> "Program":
@@ -245,6 +259,13 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def run_in_foreground(command: Command, host: str, port: int) -> int:

@@ -44,7 +44,8 @@ def connection(server: Address, client: Address) -> Entry | None:
     for family, width in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
         ends = struct.pack(">HH", server[1], client[1]) + _packed(server[0], width) + _packed(client[0], width)
         for entry in _ask(family, ALL_STATES, REQUEST, ends):
-            return entry
+            if entry.state != LISTEN:  # the kernel's answer where there is no such connection (any more)
+                return entry
     return None
 
 
@@ -92,6 +93,9 @@ def _ask(family: int, states: int, flags: int, ends: bytes) -> Iterator[Entry]:
         more = bool(flags & DUMP)
         while len(data) >= HEADER.size:
             length, kind, _, _, _ = HEADER.unpack_from(data)
+            if kind == ERROR and flags & DUMP:
+                (number,) = struct.unpack_from("=i", data, HEADER.size)
+                raise OSError(-number, os.strerror(-number))
             if kind in (DONE, ERROR):
                 more = False
             else:

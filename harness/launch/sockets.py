@@ -18,7 +18,7 @@ from harness.launch.processes import LINUX
 
 Address = tuple[str, int]
 LISTEN = "0A"
-OPEN = (1, 8)  # ESTABLISHED, CLOSE_WAIT: without an owner, such a connection waits to be accepted
+OPEN = (1, 3, 8)  # ESTABLISHED, SYN_RECV, CLOSE_WAIT: without an owner, such a connection waits to be accepted
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from harness.wire.deadline import PATIENCE, Deadline, Patience
 from harness.wire.ready import wait_ready
 from harness.wire.segments import cut
@@ -122,14 +128,12 @@ class Peer:
 
     def _send(self, data: bytes) -> None:
         self.transcript.record(self.name, Kind.SEND, data)
-        deadline = self._patience.deadline()
         rest = memoryview(data)
         while rest:
             try:
                 rest = rest[self.socket.send(rest) :]
-                deadline = self._patience.deadline()
             except BlockingIOError:
-                if not self._writable(deadline):
+                if not self._writable_in_time():
                     raise Fault(
                         f"{self.name} could send only {len(data) - len(rest)} of {len(data)} bytes: "
                         f"the server has stopped reading"
@@ -297,7 +301,7 @@ class Peer:
 
     def _wait_eaten(self) -> None:
         self._wait_for(
-            lambda connection: connection.unread == 0 and connection.accepted,
+            lambda connection: connection.unread == 0 and connection.accepted and self._unsent() == 0,
             f"the server does not read what {self.name} sends",
         )
 
@@ -313,7 +317,7 @@ class Peer:
         return None if connection is None else connection.unread
 
     def _wait_for(self, holds: Callable[[Connection], bool], otherwise: str) -> None:
-        deadline = self._patience.deadline()
+        deadline, before = self._patience.deadline(), (0, 0)
         while True:
             connection = self._server.connection(self.local)
             if connection is None:
@@ -321,9 +325,19 @@ class Peer:
                 return
             if holds(connection):
                 return
+            now = (connection.unread, self._unsent())
+            if now != before:  # it reads: however slowly, it is not stuck
+                deadline, before = self._patience.deadline(), now
             if deadline.remaining() <= 0:
                 raise Fault(f"{otherwise}: {connection.unread} bytes lie there since {deadline.seconds:.0f} s")
             time.sleep(LOOK_AGAIN)  # polls the kernel's table: a read by another process is announced to nobody
+
+    def _unsent(self) -> int:
+        """Return how many bytes wait in our own socket, or are not acknowledged (tcp(7), SIOCOUTQ)."""
+        if fcntl is None:
+            return 0
+        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
+        return int(count)
 
     def _await_more_shortly(self) -> None:
         """The connection cannot be seen: it is over, or this system does not show it."""
@@ -366,6 +380,17 @@ class Peer:
     def _writable(self, deadline: Deadline) -> bool:
         while not wait_ready(self.socket, write=True, timeout=deadline.remaining())[1]:
             if deadline.remaining() <= 0:
+                return False
+        return True
+
+    def _writable_in_time(self) -> bool:
+        """Wait until the socket takes more; as long as the server reads at all, however slowly, it has time."""
+        deadline, before = self._patience.deadline(), self._unsent()
+        while not wait_ready(self.socket, write=True, timeout=min(deadline.remaining(), 0.2))[1]:
+            now = self._unsent()
+            if now < before:
+                deadline, before = self._patience.deadline(), now
+            elif deadline.remaining() <= 0:
                 return False
         return True
 

@@ -1,0 +1,55 @@
+"""No check fails a correct program: servers in other I/O models and languages pass everything that is asked of them."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from support import ROOT, check, of_status
+
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
+
+import catalogue
+
+MODELS = "threads", "processes"  # what lab 3 is about
+
+
+def cases() -> list[tuple[int, catalogue.Server, bool]]:
+    """Return which lab each server is checked as, and whether the I/O model is left out."""
+    echo, lines = list(catalogue.echo_servers()), list(catalogue.line_servers())
+    found = [(1, server, True) for server in echo]
+    found += [(3, server, server.model not in MODELS) for server in echo if server.model != "sequential"]
+    found += [(1, server, False) for server in echo if server.model == "sequential"]
+    found += [(2, server, False) for server in lines]
+    return found
+
+
+def command(server: catalogue.Server) -> str:
+    """Return the command line of a server, for --target."""
+    return shlex.join(server.command)
+
+
+@pytest.mark.parametrize(
+    ("lab", "server", "any_model"), cases(), ids=lambda value: getattr(value, "name", str(value)).lower()
+)
+def test_a_correct_server_passes(lab: int, server: catalogue.Server, any_model: bool) -> None:
+    status, results = check(lab, command(server), *["--any-model"] * any_model)
+    told = [(one["id"], one["status"], one["message"]) for one in results["checks"] if one["status"] != "pass"]
+    assert (status, told) == (0, [])
+
+
+def test_every_correct_server_can_run_here() -> None:
+    assert catalogue.missing() == {}
+
+
+def test_lab_3_is_not_passed_by_a_single_thread() -> None:
+    loop = next(server for server in catalogue.echo_servers() if server.name == "echo_selectors")
+    _, results = check(3, command(loop))
+    assert of_status(results, "fail") == {"thread-per-client"}
+
+
+def test_lab_1_checked_as_lab_3_is_told_that_it_serves_one_after_another() -> None:
+    _, results = check(3, f"{sys.executable} {Path('solutions/lab01_blocking_echo.py')}")
+    told = {one["id"]: one["why"] for one in results["checks"] if one["status"] == "fail"}
+    assert list(told) == ["silent-client-delays-nobody"]
+    assert "one client after another, which is lab 1's model" in told["silent-client-delays-nobody"]
