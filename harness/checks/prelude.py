@@ -62,7 +62,13 @@ class Server:
         self.log = tempfile.TemporaryFile()
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.errors, start_new_session=True, cwd=FOLDER
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.errors,
+            start_new_session=True,
+            cwd=FOLDER,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},  # a server has to flush by itself
         )
         self.pid = self.process.pid
         Server.everyone.append(self)
@@ -204,10 +210,10 @@ class Server:
         crowd = [connect(f"client{turn + 1}") for turn in range(number)]
         for peer in crowd:
             peer.send(question)
-            peer.half_close()
         self.thaw()
         for peer in crowd:
             peer.expect(answer)
+            peer.half_close()
 
 
 class Peer:
@@ -268,10 +274,19 @@ class Peer:
 
     def wait_eaten(self, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
-        while (side := self.server.side_of(self.address)) and side != (0, True):
+        while (side := self.server.side_of(self.address)) and side != (0, True) and not self.is_over():
             if time.monotonic() > deadline:
                 raise Fault(f"the server does not read what {self.name} sends")
             time.sleep(0.001)
+
+    def is_over(self):
+        self.socket.setblocking(False)
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except OSError as error:
+            return not isinstance(error, BlockingIOError)
+        finally:
+            self.socket.settimeout(PATIENCE)
 
     def wait_accepted(self):
         deadline = time.monotonic() + PATIENCE
@@ -321,6 +336,12 @@ class Peer:
             pass
         if self.inbox or self.ended != "end":
             raise Fault(f"{self.name} expected the end of the stream and got {self.inbox[:200]!r} {self.ended}")
+
+    def expect_no_more(self):
+        while not self.inbox and self.receive():
+            pass
+        if self.inbox:
+            raise Fault(f"{self.name} got {self.inbox[:200]!r}, which it did not send")
 
     def expect_gone(self):
         while self.receive():

@@ -3,12 +3,15 @@
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS, ROOT, SOLUTIONS
 from harness.course.progress import load_progress
 from harness.errors import UsageError
-from harness.launch.command import Command, parse_command, python_program
+
+if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
+    from harness.launch import Command
 
 LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
 
@@ -31,8 +34,10 @@ def next_step() -> Step | None:
     return next((step for lab in load_course().labs for step in lab.steps if step.id not in done), None)
 
 
-def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> Command:
+def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "Command":
     """Return the command of a lab's program: the student's, the reference, or any other."""
+    from harness.launch.command import python_program
+
     if target is not None:
         return _any_program(target)
     folder = SOLUTIONS if solution else LABS
@@ -44,7 +49,9 @@ def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> C
     return python_program(file)
 
 
-def _any_program(target: str) -> Command:
+def _any_program(target: str) -> "Command":
+    from harness.launch.command import Command, parse_command
+
     try:
         command = parse_command(target)
     except ValueError as error:

@@ -8,7 +8,6 @@ from harness.course.layout import LABS
 from harness.course.progress import load_progress
 from harness.course.stubs import has_solutions, put_stub
 from harness.errors import UsageError
-from harness.launch import LaunchError
 
 
 def where(_: argparse.Namespace) -> int:
@@ -37,7 +36,7 @@ def where(_: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Start a lab's server on this terminal."""
-    from harness.launch.program import run_in_foreground
+    from harness.launch.program import LaunchError, run_in_foreground
     from harness.launch.sockets import holder
 
     lab, _ = lab_and_step(args.lab)

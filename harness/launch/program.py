@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import secrets
 import signal
 import subprocess
 import time
@@ -42,6 +41,7 @@ def _end_what_is_left() -> None:
     for child in processes.children(os.getpid()):
         if processes.session_of(child) == child:  # only a program under test leads a session of its own
             processes.kill(processes.tree(child))
+            os.waitpid(child, 0)
 
 
 class LaunchError(Exception):
@@ -77,7 +77,7 @@ class Program:
         self.command = command
         self.ended_because: str | None = None
         self.listens_on: sockets.Address | None = None
-        self._mark = f"{MARK}={secrets.token_hex(8)}"
+        self._mark = f"{MARK}={os.urandom(8).hex()}"
         with ExitStack() as stack:
             if port is None or (defaults and not private):
                 port = stack.enter_context(reserved_port(host, port))

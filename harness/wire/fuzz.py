@@ -9,11 +9,12 @@ from harness.wire.transcript import Fault, Transcript
 def under_all(cuts: Iterable[Chunks], exchange: Callable[[Chunks], None], transcript: Transcript) -> None:
     """Do `exchange` with each way to cut; if one raises Fault, raise the Fault of the simplest that fails.
 
-    The transcript then holds that simplest exchange alone.
+    Behind what stood there before, the transcript then holds that simplest exchange alone.
     """
+    before = tuple(transcript.events), tuple(transcript.script)
 
     def fails(chunks: Chunks) -> bool:
-        transcript.restart()
+        transcript.restart(*before)
         try:
             exchange(chunks)
         except Fault:
@@ -23,7 +24,7 @@ def under_all(cuts: Iterable[Chunks], exchange: Callable[[Chunks], None], transc
     for chunks in cuts:
         if fails(chunks):
             smallest = shrink(chunks, fails)
-            transcript.restart()
+            transcript.restart(*before)
             try:
                 exchange(smallest)
             except Fault as fault:

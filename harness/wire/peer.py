@@ -263,6 +263,15 @@ class Peer:
                 why=why,
             )
 
+    def expect_no_more(self, why: str = "") -> None:
+        """Expect that nothing comes any more until the connection ends; whether it does end is not asked here."""
+        self.transcript.act(f"{self.name}.expect_no_more()")
+        deadline = self._patience.deadline()
+        while not self._inbox and self._await_more(deadline):
+            pass
+        if self._inbox:
+            raise Fault(f"{self.name} got bytes that it did not send", expected=b"", received=self._inbox, why=why)
+
     def expect_gone(self, why: str = "") -> None:
         """Expect that the connection is over, by FIN or by RST, whatever was sent before."""
         self.transcript.act(f"{self.name}.expect_gone()")
@@ -324,6 +333,9 @@ class Peer:
                 self._await_more_shortly()
                 return
             if holds(connection):
+                return
+            self._take_what_is_there()
+            if self._ended:  # by the server: what it still owes is for the next expectation to tell
                 return
             now = (connection.unread, self._unsent())
             if now != before:  # it reads: however slowly, it is not stuck

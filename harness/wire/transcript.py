@@ -1,7 +1,7 @@
 """What was done and what was seen during one check, in order, a lane for each participant."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -80,11 +80,11 @@ class Transcript:
             self._muted -= number > 1 and turn > 0
             self._indent = outside
 
-    def restart(self) -> None:
-        """Forget what was recorded so far: what follows is the dialogue that counts."""
-        self.events.clear()
-        self.script.clear()
-        self._began = time.monotonic()
+    def restart(self, events: Sequence[Event] = (), script: Sequence[str] = ()) -> None:
+        """Forget what was recorded so far, but for the given beginning: what follows is the dialogue that counts."""
+        self.events[:] = events
+        self.script[:] = script
+        self._began = time.monotonic() - (self.events[-1].seconds if self.events else 0)
 
 
 class Fault(AssertionError):
