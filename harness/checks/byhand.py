@@ -9,6 +9,9 @@ from harness.results import write_whole
 
 PRELUDE = Path(__file__).with_name("prelude.py")
 
+RUNNING = "it is still running"  # what Program.describe_end() says
+ENDINGS = (".expect_stop(", ".kill(")  # a server may have ended after these
+
 HEAD = '''"""{title}
 
 PROTOCOL.md, {clause}: {quote}
@@ -33,6 +36,9 @@ def dialogue():
 def write_script(verdict: Verdict, command: Command, folder: Path) -> Path:
     """Write the script of a failed check into the folder of its run; return its path."""
     path = folder / f"{verdict.id}.py"
+    lines = list(verdict.script)
+    if verdict.server != RUNNING and not any(ending in line for line in lines for ending in ENDINGS):
+        lines.append("server.expect_running()")  # it ended in the middle: another time that may show a moment later
     words = ["python3" if word == sys.executable else word for word in command.words]
     head = HEAD.format(
         title=verdict.title,
@@ -41,7 +47,7 @@ def write_script(verdict: Verdict, command: Command, folder: Path) -> Path:
         name=path.name,
         command=words,
         folder=str(command.folder),
-        dialogue="\n".join(f"    {line}" for line in verdict.script),
+        dialogue="\n".join(f"    {line}" for line in lines),
     )
     write_whole(path, head + PRELUDE.read_text(encoding="utf-8"))
     return path

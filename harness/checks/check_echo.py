@@ -3,8 +3,9 @@
 import random
 from collections.abc import Callable
 
+from harness.checks.bench import Bench
 from harness.checks.mark import check
-from harness.checks.subject import Bench, Subject
+from harness.checks.subject import Subject
 from harness.wire import Fault, Peer
 from harness.wire.payload import pattern
 from harness.wire.segments import segmentations
@@ -195,7 +196,7 @@ def check_one_at_a_time(server: Subject, token: Token) -> None:
     bob = server.connect("bob")
     word = token()
     bob.send(word)
-    for _ in range(3):
+    for _ in server.transcript.times(20):
         server.greet(ann)
     bob.expect_nothing_so_far("ann is still being served: in this lab one client is served after another.")
     ann.close()
@@ -296,9 +297,11 @@ def _come_and_go(server: Subject, clients: int, chance: random.Random) -> None:
     VANISHES,
     'After recv() has returned b"" it returns b"" again and again: leave the loop.',
     needs=("survives-reset",),
+    waits=True,
 )
-def check_does_not_spin(server: Subject) -> None:
+def check_does_not_spin(bench: Bench) -> None:
     """Clients that have ended, reset or fallen silent leave the server idle; the silent one is still served."""
+    server = bench.start()
     ann = server.connect("ann")
     server.greet(ann)
     ann.half_close()

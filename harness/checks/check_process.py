@@ -2,9 +2,10 @@
 
 import sys
 
+from harness.checks.bench import Bench
 from harness.checks.mark import check
 from harness.checks.plugin import Blocked, Hindered
-from harness.checks.subject import Bench, Subject
+from harness.checks.subject import Subject
 from harness.launch.ports import reserved_port
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
@@ -37,6 +38,7 @@ def check_says_listening(server: Subject) -> None:
     "C7",
     "port 0 picks a free one. It binds exactly what it was told.",
     "bind((host, port)) with the host and the port that the program was given, and nothing else.",
+    waits=True,
 )
 def check_binds_what_it_is_told(bench: Bench) -> None:
     """The program listens on the host and port that it was told, and nowhere else; port 0 picks a free one."""
@@ -52,6 +54,7 @@ def check_binds_what_it_is_told(bench: Bench) -> None:
     "C7",
     "Its program takes `[--host HOST] [--port PORT]`, defaults 127.0.0.1 and 5555",
     "Without arguments the program listens on 127.0.0.1, port 5555.",
+    waits=True,
 )
 def check_has_default_address(bench: Bench) -> None:
     """Without arguments the program listens on 127.0.0.1:5555."""
@@ -69,6 +72,7 @@ def check_has_default_address(bench: Bench) -> None:
     "C7",
     "It can be restarted on its port at once (`SO_REUSEADDR`)",
     "setsockopt(SOL_SOCKET, SO_REUSEADDR, 1) on the listener, before bind().",
+    waits=True,
 )
 def check_restarts_at_once(bench: Bench) -> None:
     """A server that ended while a client was connected can be started again on its port at once."""
@@ -84,10 +88,11 @@ def check_restarts_at_once(bench: Bench) -> None:
     "C7",
     "Idle, it uses no CPU.",
     "Wait in accept() (or select()); a loop around a non-blocking call, or with a short time-out, is never idle.",
+    waits=True,
 )
-def check_idles(server: Subject) -> None:
+def check_idles(bench: Bench) -> None:
     """A server to which nobody is connected uses no processor time."""
-    server.expect_idle()
+    bench.start().expect_idle()
 
 
 @check(
@@ -106,6 +111,7 @@ def check_burst_of_100(server: Subject) -> None:
     "whoever is connected.",
     "Python raises KeyboardInterrupt on SIGINT; signal.signal() can let SIGTERM do the same. Catch it around "
     "the loop that serves.",
+    waits=True,
 )
 def check_stops_when_idle(bench: Bench) -> None:
     """SIGINT and SIGTERM end a server that has nobody connected, within 2 seconds and without a traceback."""
@@ -124,6 +130,7 @@ def check_stops_when_idle(bench: Bench) -> None:
     "whoever is connected.",
     "Whatever waits for a client (a thread in recv(), a sendall() that nobody reads) must not keep the process.",
     needs=("stops-when-idle",),
+    waits=True,
 )
 def check_stops_with_clients(bench: Bench) -> None:
     """SIGINT and SIGTERM end a server with clients that are silent, wait to be served, or do not read."""

@@ -15,11 +15,20 @@ class Declaration:
     hint: str  # where to look, when it fails
     needs: tuple[str, ...] = ()  # checks that must hold before this one makes sense
     model: bool = False  # whether it is about how the program does it (threads, select)
+    waits: bool = False  # whether it mostly waits: it is then made beside others, and is handed a Bench alone
 
 
-def check(clause: str, quote: str, hint: str, needs: tuple[str, ...] = (), model: bool = False) -> pytest.MarkDecorator:
+def check(
+    clause: str,
+    quote: str,
+    hint: str,
+    needs: tuple[str, ...] = (),
+    *,
+    model: bool = False,
+    waits: bool = False,
+) -> pytest.MarkDecorator:
     """Declare a function to be a check; its step and its points stand in the course's manifest."""
-    return pytest.mark.check(Declaration(clause, quote, hint, needs, model))
+    return pytest.mark.check(Declaration(clause, quote, hint, needs, model, waits))
 
 
 def declaration(item: Any) -> Declaration | None:

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from harness.checks.bench import Bench, Starter
+from harness.checks.beside import Beside
 from harness.checks.mark import check_id, declaration
-from harness.checks.subject import Bench, Starter, Subject
+from harness.checks.subject import Subject
 from harness.checks.verdict import Status, Verdict, as_rows, compared
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
@@ -41,6 +43,7 @@ class Run:
     any_model: bool = False
     seed: int = 0
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
 
 
@@ -115,7 +118,8 @@ def _with_needs(names: set[str], found: dict[str, pytest.Item]) -> set[str]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Block a check when one that it needs does not hold."""
     run = item.config.stash[RUN]
-    item.stash[TRANSCRIPT] = Transcript()
+    begun = run.beside.benches.get(check_id(item.name))
+    item.stash[TRANSCRIPT] = begun.transcript if begun else Transcript()
     declared = declaration(item)
     assert declared is not None
     gate = () if check_id(item.name) == run.lab.gate else (run.lab.gate,)
@@ -135,6 +139,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo else None
     if call.when == "teardown" and error is None:
         run.on_verdict(run.verdicts[name])
+        if name == run.lab.gate and run.verdicts[name].status is Status.PASS:
+            _begin_those_that_wait(item.session, run)
         return report  # type: ignore[return-value]
     if call.when == "setup" and error is None:
         return report  # type: ignore[return-value]
@@ -149,6 +155,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     elif isinstance(error, Fault):
         report.longrepr = _told(verdict)
     return report  # type: ignore[return-value]
+
+
+def _begin_those_that_wait(session: pytest.Session, run: Run) -> None:
+    for item in session.items:
+        declared, name = declaration(item), check_id(item.name)
+        if declared and declared.waits and name not in run.verdicts:
+            run.beside.begin(name, item.obj, Bench(run.starter, Transcript()))  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a check that was begun beside the others, instead of making it now."""
+    run, name = pyfuncitem.config.stash[RUN], check_id(pyfuncitem.name)
+    if name not in run.beside.benches:
+        return None
+    run.beside.finish(name)
+    return True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give up what was begun and is not needed."""
+    session.config.stash[RUN].beside.close()
 
 
 def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdict:
@@ -215,7 +243,9 @@ def _told(verdict: Verdict) -> str:
 @pytest.fixture
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Starts servers for this check, and ends them after it."""
-    bench = Bench(request.config.stash[RUN].starter, request.node.stash[TRANSCRIPT])
+    run: Run = request.config.stash[RUN]
+    begun = run.beside.benches.get(check_id(request.node.name))
+    bench = begun or Bench(run.starter, request.node.stash[TRANSCRIPT])
     request.node.stash[BENCH] = bench
     yield bench
     bench.close()

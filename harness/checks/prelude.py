@@ -205,6 +205,12 @@ class Server:
         if b"Traceback (most recent call last)" in self.printed(self.errors):
             raise Fault(f"it ended with a traceback after {name}")
 
+    def expect_running(self):
+        try:
+            raise Fault(f"it ended, with status {self.process.wait(1)}")
+        except subprocess.TimeoutExpired:
+            pass
+
     def serve_crowd(self, number, question, answer):
         self.freeze()
         crowd = [connect(f"client{turn + 1}") for turn in range(number)]

@@ -10,6 +10,7 @@ import pytest
 
 from harness import results
 from harness.checks import plugin
+from harness.checks.beside import Beside
 from harness.checks.byhand import write_script
 from harness.checks.plugin import RUN, Run
 from harness.checks.verdict import Status, Verdict
@@ -48,7 +49,7 @@ def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> lis
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = [str(CHECKS), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
     arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
-    run.verdicts = {}
+    run.verdicts, run.beside = {}, Beside()
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         status = pytest.main(arguments, plugins=[_HandOver(run), plugin])

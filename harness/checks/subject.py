@@ -6,16 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from harness.launch import Command, Figures, Program, ProgramEnded
-from harness.launch.private import can_be_private
-from harness.launch.program import HOST
+from harness.launch import Figures, Program
 from harness.launch.sockets import Address, Connection
-from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Peer, Transcript
 from harness.wire.transcript import SERVER, Kind
 
-AHEAD = 3  # programs that are being started before they are needed
-START_PATIENCE = 10.0  # seconds until a program listens
 SPIN_WINDOW = 0.1  # seconds of a first look; a program that seems to spin gets a second, longer one
 SPIN_CONFIRMED = 1.0
 SPINNING = 0.3  # of the time: a healthy program shows 0.00, a spinning one 0.95 or more
@@ -74,12 +69,7 @@ class Subject:
 
     def connect(self, name: str, receive_buffer: int | None = None) -> Peer:
         """Connect a named client."""
-        try:
-            peer = Peer(name, self, self.transcript, self.patience, receive_buffer=receive_buffer)
-        except Fault:  # when the script is run, a server that is about to end may still let the client in
-            self.transcript.act(f"{name}.send({self.exchange.question!r})")
-            self.transcript.act(f"{name}.expect({self.exchange.answer!r})")
-            raise
+        peer = Peer(name, self, self.transcript, self.patience, receive_buffer=receive_buffer)
         self.peers.append(peer)
         return peer
 
@@ -272,94 +262,3 @@ def _kept(before: Figures, now: Figures) -> str:
         (now.processes - before.processes, "processes"),
     ]
     return ", ".join(f"{more} more {name}" for more, name in rows if more > NOISE)
-
-
-class Starter:
-    """Starts the program under test again and again; a few are always being started ahead.
-
-    Raises LaunchError where the program cannot be executed at all.
-    """
-
-    def __init__(self, command: Command, kind: str, ahead: int = AHEAD) -> None:
-        self.command = command
-        self.exchange = EXCHANGES[kind]
-        self.patience = Patience(slowness)
-        self._ahead = ahead
-        self._spares: list[Program] = []
-        self._fill()
-
-    def _fill(self) -> None:
-        while len(self._spares) < self._ahead:
-            self._spares.append(Program(self.command))
-
-    def next(self) -> Program:
-        """Return a program that was started a moment ago and that nobody has spoken to."""
-        if not self._spares:
-            return Program(self.command)
-        program = self._spares.pop(0)
-        self._fill()
-        return program
-
-    def __enter__(self) -> "Starter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._spares:
-            self._spares.pop().close()
-
-
-@dataclass
-class Bench:
-    """What one check works with: it starts servers, and lets go of everything at its end."""
-
-    starter: Starter
-    transcript: Transcript
-    subjects: list[Subject] = field(default_factory=list)
-
-    def start(self, host: str = HOST, port: int | None = None, defaults: bool = False) -> Subject:
-        """Start the program, told where to listen (unless `defaults`), and wait until it listens."""
-        if (host, port, defaults) == (HOST, None, False):
-            self.transcript.act("server = start()")
-            return self._ready(self.starter.next())
-        self.transcript.act(f"server = start({host!r}, {port!r}, {defaults!r})")
-        return self._ready(Program(self.starter.command, host, port, defaults, private=defaults and can_be_private()))
-
-    def start_again(self, before: Subject) -> Subject:
-        """Start the program on the port that it had before."""
-        self.transcript.act("server = start_again(server)")
-        return self._ready(Program(self.starter.command, before.program.host, before.program.port))
-
-    def _ready(self, program: Program) -> Subject:
-        subject = Subject(program, self.transcript, self.starter.patience, self.starter.exchange)
-        self.subjects.append(subject)
-        _wait_listening(program, self.starter.patience)
-        self.transcript.record(SERVER, Kind.ACT, note=f"listens on {program.host}:{program.port}")
-        return subject
-
-    def close(self) -> None:
-        """Let go of all clients and end all programs."""
-        for subject in self.subjects:
-            subject.drop_clients()
-            subject.program.close()
-
-
-def _wait_listening(program: Program, patience: Patience) -> None:
-    deadline = patience.deadline(START_PATIENCE)
-    try:
-        listens = program.wait_listening(deadline.remaining)
-    except ProgramEnded as end:
-        program.output.finish(1.0)
-        raise Fault(f"it does not listen: {end}", why=_why_it_ended(program)) from None
-    if not listens:
-        elsewhere = ", ".join(f"{host}:{port}" for host, port in sorted(program.listening()))
-        raise Fault(
-            f"it does not listen on {program.host}:{program.port} within {deadline.seconds:.0f} s",
-            expected=f"{program.host}:{program.port}",
-            received=elsewhere or "no listening socket at all",
-        )
-
-
-def _why_it_ended(program: Program) -> str:
-    if "Address already in use" in program.output.stderr.text():
-        return "Its port was still busy: SO_REUSEADDR (socket(7)), set before bind(), allows it all the same."
-    return "The end of its output says what happened."

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import results
+from harness.checks.bench import Starter
 from harness.checks.plugin import Run
 from harness.checks.run import KitError, make_checks
-from harness.checks.subject import Starter
 from harness.checks.verdict import Status
 from harness.commands.choose import lab_and_step, program_of, shown
 from harness.course import Lab, load_course
@@ -118,7 +118,7 @@ def _load_and_report(
         "command": f"lab {what}" + (f" {shlex.join(server.name for server in servers)}" if what == "bench" else ""),
         "versions": results.surroundings(),
         "load": {"requests": load.requests, "pause": load.pause, "duration": duration, "rounds": rounds, "size": SIZE},
-        "sentences": sentences(rows),
+        "sentences": lesson(rows) if what == "demo" else sentences(rows),
         "checked": checked,
         "rows": rows,
         "points": as_rows(points),
@@ -128,31 +128,36 @@ def _load_and_report(
     return 0
 
 
-def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Say in three sentences what the figures of a sweep show."""
+def lesson(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say in three sentences what a thread for each client buys, by the figures of labs 1 and 3 with most clients."""
     most = max(row["clients"] for row in rows)
-    last = [row for row in rows if row["clients"] == most]
-    fewest = min(row["clients"] for row in rows)
-    first = {row["server"]: row for row in rows if row["clients"] == fewest}
-    waits = [
-        f"{_time(row['latency']['100'])} for {row['server']} (while half of its replies took no more than "
-        f"{_time(row['latency']['50'])})"
-        for row in last
+    one, threads = (next(r for r in rows if (r["server"], r["clients"]) == (f"lab {n}", most)) for n in (1, 3))
+    more = (threads["memory"] - one["memory"]) / 2**20
+    return [
+        f"One client after another is a queue: with {most} clients the longest wait for a reply was "
+        f"{_time(one['latency']['100'])} (lab 1); with a thread for each client it was "
+        f"{_time(threads['latency']['100'])} (lab 3).",
+        f"Threads turn more clients into more replies: {threads['throughput']:,.0f} a second instead of "
+        f"{one['throughput']:,.0f}; the price is {threads['threads']:.0f} threads instead of {one['threads']:.0f}, "
+        f"and {more:.1f} MiB of memory more.",
+        f"The median would have hidden all of it: half of lab 1's replies took {_time(one['latency']['50'])} or less, "
+        "because only the first reply of each visit has to wait in the queue.",
     ]
-    told = [f"With {most} clients at the same time, the longest wait for a reply was {', and '.join(waits)}."]
-    growth = [
-        f"{row['server']} gave {row['throughput']:,.0f} replies a second to {most} clients "
-        f"({row['throughput'] / first[row['server']]['throughput']:.1f} times as many as to {fewest})"
-        for row in last
+
+
+def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say of each server what its figures with most clients are."""
+    most = max(row["clients"] for row in rows)
+    return [
+        _sentence(
+            f"{row['server']}, with {most} clients: {row['throughput']:,.0f} replies a second; half of them within "
+            f"{_time(row['latency']['50'])}, 99 of 100 within {_time(row['latency']['99'])}, the last after "
+            f"{_time(row['latency']['100'])}; {row['threads']:.0f} {'thread' if row['threads'] == 1 else 'threads'}, "
+            f"{row['memory'] / 2**20:.1f} MiB"
+        )
+        for row in rows
+        if row["clients"] == most
     ]
-    told.append(_sentence("; ".join(growth)))
-    costs = [
-        f"{row['server']} used {row['threads']:.0f} {'thread' if row['threads'] == 1 else 'threads'} and "
-        f"{row['memory'] / 2**20:.1f} MiB"
-        for row in last
-    ]
-    told.append(f"What that took: with {most} clients " + "; ".join(costs) + ".")
-    return told
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import results
-from harness.checks.subject import Starter
+from harness.checks.bench import Starter
 from harness.checks.verdict import Status, Verdict
 from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
 from harness.course import Lab, Step
