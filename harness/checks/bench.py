@@ -104,5 +104,8 @@ def _wait_listening(program: Program, patience: Patience) -> None:
 
 def _why_it_ended(program: Program) -> str:
     if "Address already in use" in program.output.stderr.text():
-        return "Its port was still busy: SO_REUSEADDR (socket(7)), set before bind(), allows it all the same."
+        return (
+            "Its port was still busy: SO_REUSEADDR (socket(7)), set before bind(), allows it all the same. "
+            "(Connections of a server that ran without it keep the port busy for a minute more.)"
+        )
     return "The end of its output says what happened."

@@ -99,6 +99,7 @@ def check_idles(bench: Bench) -> None:
     "C7",
     "takes a burst of 100 connections",
     "listen(backlog) says how many connections may wait to be accepted: 100 and more is usual.",
+    needs=("next-client",),
 )
 def check_burst_of_100(server: Subject) -> None:
     """A hundred clients that connect at the same moment are all served."""

@@ -194,7 +194,7 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         status=Status.PASS,
         points=points,
         max_points=points,
-        hint=declared.hint,
+        hint=step.other_hints.get(name, declared.hint),
     )
     if error is None:
         return verdict

@@ -211,6 +211,13 @@ class Server:
         except subprocess.TimeoutExpired:
             pass
 
+    def serve_in_turn(self, number, question, answer):
+        for _ in range(number):
+            peer = connect("bob")
+            peer.send(question)
+            peer.expect(answer)
+            peer.close()
+
     def serve_crowd(self, number, question, answer):
         self.freeze()
         crowd = [connect(f"client{turn + 1}") for turn in range(number)]

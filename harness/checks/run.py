@@ -82,6 +82,7 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
             verdict.by_hand = write_script(verdict, run.starter.command, folder).name
     outcome = {
         "lab": run.lab.number,
+        "step": run.step.id if run.step else None,
         "title": run.lab.title,
         "target": target,
         "seed": run.seed,

@@ -78,6 +78,15 @@ class Subject:
         peer.send(self.exchange.question)
         peer.expect(self.exchange.answer, why)
 
+    def serve_in_turn(self, number: int, why: str = "") -> None:
+        """Let `number` clients ask one after another: a thread that is about to end the server gets its turn, too."""
+        question, answer = self.exchange.question, self.exchange.answer
+        with self.transcript.muted(f"server.serve_in_turn({number}, {question!r}, {answer!r})"):
+            for _ in range(number):
+                peer = self.connect("bob")
+                self.greet(peer, why)
+                peer.close()
+
     def serve_crowd(self, number: int) -> None:
         """Connect `number` clients before any is accepted; each asks, must get its answer, and ends its stream."""
         question, answer = self.exchange.question, self.exchange.answer
@@ -249,7 +258,7 @@ class Subject:
             raise Fault(
                 f"it ended with a traceback after {name}",
                 expected="no traceback",
-                received=self.program.output.stderr.text()[-400:],
+                received=f"a traceback that ends with {self.program.output.stderr.text().split()[-1]}",
                 why="Stopping a server is no error: its operator should not be shown one.",
             )
 

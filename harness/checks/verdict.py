@@ -99,4 +99,4 @@ def _window(data: bytes, start: int, place: int) -> str:
 
 
 def _plain(value: str | bytes) -> str:
-    return value if isinstance(value, str) else abridged(value)
+    return value if isinstance(value, str) else abridged(value) if value else ""

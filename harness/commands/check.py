@@ -51,7 +51,7 @@ def _check(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Start
         raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
     folder = results.new_run(f"check-{lab.number}")
     outcome = write_results(run, verdicts, folder, _target(args, starter))
-    explain(out, outcome, shown(folder))
+    explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`")
     summarise(out, outcome)
     if own and not args.any_model:
         _note_progress(lab, verdicts)

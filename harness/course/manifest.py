@@ -1,7 +1,7 @@
 """The manifest: labs, steps, checks and points, read from `course.toml`."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ class Step:
     title: str
     hints: tuple[str, ...]
     checks: dict[str, int]  # the points of each check, by its id
+    other_hints: dict[str, str] = field(default_factory=dict)  # for checks that mean something else in this step
 
     @property
     def id(self) -> str:

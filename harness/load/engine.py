@@ -79,6 +79,9 @@ class _Client:
         self.request = b""
         self.reply = b""
 
+    def __str__(self) -> str:
+        return f"client {self.number}, session {self.session}, request {max(1, self.asked)}"
+
 
 class _Loop:
     def __init__(self, address: Address, load: EchoLoad, watch: Callable[[], None], keep_spans: bool) -> None:
@@ -113,7 +116,7 @@ class _Loop:
                 if self.outcome.requests != replies or self.timers:
                     replies, last_reply = self.outcome.requests, now
                 elif now - last_reply > STALLED * 1e9:
-                    raise LoadFault(f"no reply to any of {self.active} clients for {STALLED:.0f} seconds")
+                    raise self._stalled()
         finally:
             self._close_all()
         self.outcome.seconds = (time.perf_counter_ns() - self.began) / 1e9
@@ -134,6 +137,7 @@ class _Loop:
         client.sent = time.perf_counter_ns()  # a session's first latency includes the connection's
         error = client.socket.connect_ex(self.address)
         if error not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+            client.socket.close()
             raise LoadFault(f"client {client.number} could not connect: {errno.errorcode.get(error, error)}")
         self.selector.register(client.socket, selectors.EVENT_WRITE, client)
 
@@ -141,6 +145,8 @@ class _Loop:
         assert client.socket is not None
         if events & selectors.EVENT_WRITE:
             if error := client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                if error == errno.ECONNRESET:  # it was accepted, else it would have been refused
+                    raise self._lost(client, OSError(error, ""))
                 raise LoadFault(f"client {client.number} could not connect: {errno.errorcode.get(error, error)}")
             self.selector.modify(client.socket, selectors.EVENT_READ, client)
             self._ask(client)
@@ -171,8 +177,7 @@ class _Loop:
         client.reply += data
         if not data or not client.request.startswith(client.reply):
             raise LoadFault(
-                f"client {client.number}, session {client.session}, request {client.asked}: "
-                f"expected {client.request!r}, received {client.reply!r}{'' if data else ' and the end'}"
+                f"{client}: expected {client.request!r}, received {client.reply!r}{'' if data else ' and the end'}"
             )
         if len(client.reply) == len(client.request):
             self._replied(client, now)
@@ -202,9 +207,13 @@ class _Loop:
 
     def _lost(self, client: _Client, error: OSError) -> LoadFault:
         name = errno.errorcode.get(error.errno or 0, str(error))
+        return LoadFault(f"{client}: the server ended the connection ({name})")
+
+    def _stalled(self) -> LoadFault:
+        waiting = min((key.data for key in self.selector.get_map().values()), key=lambda client: client.number)
         return LoadFault(
-            f"client {client.number}, session {client.session}, request {client.asked}: "
-            f"the server ended the connection ({name})"
+            f"no reply to any of {self.active} clients for {STALLED:.0f} seconds; the first of them: "
+            f"{waiting}, received {waiting.reply!r} so far"
         )
 
     def _close_all(self) -> None:

@@ -10,6 +10,7 @@ from harness.report.safe import safe
 Line = tuple[str, str]  # a style, and a text
 
 OUTPUT_LINES = 12
+BYTE = re.compile(r"\\x[0-9a-f]{2}|\\.|.")  # as Python writes one
 NOT_DONE = re.compile(r"NotImplementedError: step (\d+\.\d+)")
 
 
@@ -29,7 +30,8 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
     yield "", ""
     if unfinished := NOT_DONE.search(verdict["output"]):
         step = unfinished[1]
-        yield "yellow", f"    Step {step} is not written yet: look for `TODO {step}`."
+        other = "" if step.split(".")[0] == verdict["step"].split(".")[0] else "This lab builds on an earlier one. "
+        yield "yellow", f"    {other}Step {step} is not written yet: look for `TODO {step}`."
     else:
         yield "yellow", f"    Hint: {verdict['hint']}"
     if verdict["by_hand"]:
@@ -48,13 +50,18 @@ def _difference(verdict: dict[str, Any]) -> Iterator[Line]:
 
 
 def _caret(expected: str, received: str) -> int:
-    """Return the column where the two written forms begin to differ, at the start of an escape."""
-    column = next(
-        (i for i, (a, b) in enumerate(zip(expected, received, strict=False)) if a != b),
-        min(len(expected), len(received)),
-    )
-    escape = re.search(r"\\(x[0-9a-f]?)?$", expected[:column])
-    return escape.start() if escape else column
+    """Return the column of `received` at which the first byte that differs is written."""
+    pairs = zip(_bytes_in(expected), _bytes_in(received), strict=False)
+    return next(column for (_, due), (column, byte) in pairs if byte != due)
+
+
+def _bytes_in(literal: str) -> Iterator[tuple[int, str]]:
+    """Yield the column and the form of each byte of a literal (`...` may stand around it), then those of its end."""
+    quote = literal.lstrip(".")[0]
+    start, end = literal.index(quote) + 1, literal.rindex(quote)
+    for byte in BYTE.finditer(literal, start, end):
+        yield byte.start(), "'" if byte[0] == "\\'" else byte[0]
+    yield end, ""
 
 
 def _output(verdict: dict[str, Any]) -> Iterator[Line]:

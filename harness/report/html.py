@@ -16,11 +16,14 @@ TEMPLATES = Path(__file__).with_name("templates")
 def render(results: dict[str, Any]) -> str:
     """Return the report of a load or a demo (as in results.json) as HTML."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=lambda value: safe(value) if type(value) is str else value,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     environment.filters["ms"] = lambda seconds: f"{1000 * seconds:,.2f}"
     environment.filters["mib"] = lambda count: f"{count / 2**20:.1f}"
-    environment.filters["safe_text"] = safe
     return environment.get_template("report.html").render(
         results=results,
         load_picture=_inline(plots.load_figure(results["rows"])),

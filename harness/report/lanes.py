@@ -36,9 +36,9 @@ def lanes(rows: Sequence[dict[str, Any]], width: int = 100) -> list[str]:
         if row["who"] == SERVER:
             lines.append(f"{time}· the server {row['note']}"[:width])
             continue
-        text = f"{row['who']}: {_words(row)}" if together else _words(row)
         indent = 0 if together else lane * clients.index(row["who"])
-        lines.append(time + " " * indent + _fitted(text, width - 11 - indent if columns == 1 else lane - 1))
+        room = width - len(time) - indent if columns == 1 else lane - 1
+        lines.append(time + " " * indent + _words(row, room, f"{row['who']}: " if together else ""))
     return lines
 
 
@@ -48,13 +48,13 @@ def _middle_left_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any] | No
     return [*rows[:4], None, *rows[-(MOST_ROWS - 5) :]]
 
 
-def _words(row: dict[str, Any]) -> str:
-    words = [ARROWS[row["kind"]]]
-    if row["bytes"]:
-        words += [row["data"], f"({row['bytes']} bytes)" if row["bytes"] > 1 else "(1 byte)"]
-    if row["note"]:
-        words.append(row["note"])
-    return safe(" ".join(words))
+def _words(row: dict[str, Any], width: int, name: str) -> str:
+    """Write one row; where it is too long, the bytes themselves give way, not their number."""
+    count = f"({row['bytes']} bytes)" if row["bytes"] > 1 else "(1 byte)" if row["bytes"] else ""
+    start, end = name + ARROWS[row["kind"]], safe(" ".join(filter(None, (count, row["note"]))))
+    data = safe(row["data"]) if row["bytes"] else ""
+    data = _fitted(data, max(8, width - len(start) - len(end) - 2)) if data else ""
+    return _fitted(" ".join(filter(None, (start, data, end))), width)
 
 
 def _fitted(text: str, width: int) -> str:

@@ -15,6 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from harness.report.safe import safe
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -85,7 +87,7 @@ def _talk(axis: "Axes", server: str, spans: Rows) -> None:
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.35, -0.75)
     axis.grid(axis="y", visible=False)
-    axis.set_title(f"{server}:  ● a reply;  ▨ waiting for one")
+    axis.set_title(safe(f"{server}:  ● a reply;  ▨ waiting for one"), parse_math=False)
 
 
 def _curves(
@@ -104,7 +106,7 @@ def _curves(
             linewidth=1.3 if thin else 2.0,
             markersize=4 if thin else 6,
         )
-        axis.lines[-1].set_label(f"{server}{f', {what}' if what else ''}")
+        axis.lines[-1].set_label(safe(f"{server}{f', {what}' if what else ''}"))
 
 
 def _finish(axis: "Axes", title: str, label: str, words: Callable[[float], str], logarithmic: bool = False) -> None:
@@ -139,9 +141,10 @@ def _label_ends(axis: "Axes") -> None:
             lowest,
             str(line.get_label()),
             transform=axis.transAxes,
-            color=line.get_color(),
+            color="0.2",
             va="center",
             fontsize=9.5,
+            parse_math=False,
         )
 
 

@@ -1,20 +1,15 @@
 """Text that a program or a student wrote, made harmless for a terminal."""
 
-import unicodedata
-
 KEPT = "\n\t"
-BIDIRECTIONAL = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def safe(text: str) -> str:
-    """Escape what does not print: control characters (but newline and tab), surrogates, bidirectional marks."""
-    if text.isprintable():
-        return "".join(_escaped(char) if char in BIDIRECTIONAL else char for char in text)
-    return "".join(_escaped(char) if _is_risky(char) else char for char in text)
+    """Escape what does not print (str.isprintable), but newline and tab.
 
-
-def _is_risky(char: str) -> bool:
-    return char not in KEPT and (unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") or char in BIDIRECTIONAL)
+    That is: control characters, surrogates, bidirectional marks and what else has no shape of its own, and every
+    separator but the space.
+    """
+    return "".join(char if char.isprintable() or char in KEPT else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:

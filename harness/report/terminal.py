@@ -61,8 +61,8 @@ def status_line(good: bool, text: str) -> Text:
     return Text.assemble((f" {sign} ", style), safe(text))
 
 
-def explain(out: Console, results: dict[str, Any], folder: str) -> None:
-    """Print the evidence of the first failures, and where the others are told."""
+def explain(out: Console, results: dict[str, Any], folder: str, again: str) -> None:
+    """Print the evidence of the first failures; `again` is the command that tells of another one."""
     failed = [verdict for verdict in results["checks"] if verdict["status"] == "fail"]
     for verdict in failed[:MOST_EXPLAINED]:
         say(out)
@@ -71,7 +71,7 @@ def explain(out: Console, results: dict[str, Any], folder: str) -> None:
     if len(failed) > MOST_EXPLAINED:
         names = ", ".join(verdict["id"] for verdict in failed[MOST_EXPLAINED:])
         say(out)
-        say(out, Text(f"Not explained here: {names} (`lab check {results['lab']} -k NAME` does it).", "dim"))
+        say(out, Text(f"Not explained here: {names} ({again} does it).", "dim"))
 
 
 def summarise(out: Console, results: dict[str, Any]) -> None:
@@ -84,11 +84,10 @@ def summarise(out: Console, results: dict[str, Any]) -> None:
         for status, word in (("blocked", "blocked"), ("error", "could not be made"))
         if count[status]
     ]
+    what = f"Step {results['step']}, with what it needs" if results["step"] else f"Lab {results['lab']}"
     style = "bold green" if count["pass"] == len(checks) else "bold"
     say(out)
     say(
         out,
-        Text(
-            f"Lab {results['lab']}: {', '.join(parts)}; {results['points']} of {results['max_points']} points.", style
-        ),
+        Text(f"{what}: {', '.join(parts)}; {results['points']} of {results['max_points']} points.", style),
     )

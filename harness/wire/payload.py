@@ -23,16 +23,18 @@ def source(data: bytes) -> str:
         return repr(data)
     if data.startswith(b"00000000 00000009 ") and data == pattern(len(data)):
         return f"pattern({len(data)})"
-    for period in (1, 2, 256):
-        unit, times = data[:period], len(data) // period
-        if data == unit * times + data[:0]:
-            return f"{unit!r} * {times}"
-        rest = data[period * times :]
-        if rest and data == unit * times + rest:
-            return f"{unit!r} * {times} + {rest!r}"
     head = data[:1]
     run = len(data) - len(data.lstrip(head))
     if len(data) - run <= SHORT:
-        return f"{head!r} * {run} + {data[run:]!r}"
+        return _repeated(head, run, data[run:])
+    for period in (2, 256):
+        unit, times = data[:period], len(data) // period
+        rest = data[period * times :]
+        if data == unit * times + rest:
+            return _repeated(unit, times, rest)
     packed = base64.b85encode(zlib.compress(data, 9)).decode()
     return f"zlib.decompress(base64.b85decode({packed!r}))"
+
+
+def _repeated(unit: bytes, times: int, rest: bytes) -> str:
+    return f"{unit!r} * {times}" + (f" + {rest!r}" if rest else "")

@@ -25,6 +25,7 @@ CONNECT_PATIENCE = 5.0  # seconds: a SYN that finds the accept queue full is sen
 SHORT_WAIT = 0.02  # seconds: where the system does not show what the server has read
 STUCK = 0.05  # seconds in which a socket takes no more bytes
 SEGMENT = 1400  # bytes, as on an Ethernet: the loopback's 64 KiB earn a server a send buffer of megabytes
+FLOOD = 8 << 20  # bytes that nobody asked for, after which a client takes no more
 LOOK_AGAIN = 0.0002  # seconds between two looks at the kernel's table
 
 
@@ -98,6 +99,10 @@ class Peer:
                     why="The accept queue is full (listen()'s backlog), or nobody accepts.",
                 )
             error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error == errno.ECONNRESET:  # it was accepted (else it would be refused), and reset before we looked
+            self.transcript.record(self.name, Kind.CONNECT)
+            self._see_reset(error)
+            return
         if error:
             self.transcript.record(self.name, Kind.REFUSED, note=errno.errorcode.get(error, str(error)))
             raise Fault(
@@ -178,7 +183,8 @@ class Peer:
                 except OSError as error:
                     raise self._lost(f"while {self.name} was sending", error) from None
             if readable:
-                if not self._receive():
+                before = len(self._inbox)
+                if not self._receive() or self._inbox[before:] != data[before : len(self._inbox)]:
                     break
                 deadline = self._patience.deadline()
         with self.transcript.muted():
@@ -219,22 +225,29 @@ class Peer:
         deadline = self._patience.deadline()
         while len(self._inbox) < len(data) and data.startswith(self._inbox[: len(data)]):
             before = len(self._inbox)
-            if not self._await_more(deadline):
-                break
+            goes_on = self._await_more(deadline)
             if len(self._inbox) > before:
                 deadline = self._patience.deadline()
+            elif not goes_on:
+                break
         if self._inbox.startswith(data):
             self._inbox = self._inbox[len(data) :]
             return
-        raise Fault(self._disappointment(data, deadline), expected=data, received=self._inbox, why=why)
+        if self._inbox and not data.startswith(self._inbox):
+            what = f"{self.name} got other bytes than were due"
+        else:
+            what = self._disappointment(f"only {len(self._inbox)} of {len(data)} bytes", deadline)
+        raise Fault(what, expected=data, received=self._inbox, why=why)
 
     def expect_line(self, regex: bytes, words: str, why: str = "") -> bytes:
         """Expect a line (ended by LF) that matches `regex` as a whole; `words` describes it; return it."""
         self.transcript.act(f"{self.name}.expect_line({regex!r}, {words!r})")
         deadline = self._patience.deadline()
-        while b"\n" not in self._inbox:
-            if not self._await_more(deadline):
-                raise Fault(self._disappointment(b"\n", deadline), expected=words, received=self._inbox, why=why)
+        while b"\n" not in self._inbox and len(self._inbox) < FLOOD and self._await_more(deadline):
+            pass
+        if b"\n" not in self._inbox:
+            what = self._disappointment(f"{len(self._inbox)} bytes without the end of a line", deadline)
+            raise Fault(what, expected=words, received=self._inbox, why=why)
         line, _, self._inbox = self._inbox.partition(b"\n")
         if not re.fullmatch(regex, line, re.DOTALL):
             raise Fault(f"{self.name} got another line than was due", expected=words, received=line, why=why)
@@ -276,10 +289,12 @@ class Peer:
         """Expect that the connection is over, by FIN or by RST, whatever was sent before."""
         self.transcript.act(f"{self.name}.expect_gone()")
         deadline = self._patience.deadline()
-        while not self._ended and self._await_more(deadline):
-            self._inbox = b""
+        taken = 0
+        while not self._ended and taken < 4 * FLOOD and self._await_more(deadline):
+            taken, self._inbox = taken + len(self._inbox), b""
         if not self._ended:
-            raise Fault(f"{self.name}'s connection is still open after {deadline.seconds:.0f} s", why=why)
+            after = f"{deadline.seconds:.0f} s" + (f" and {taken} bytes" if taken else "")
+            raise Fault(f"{self.name}'s connection is still open after {after}", why=why)
 
     def expect_nothing_so_far(self, why: str = "") -> None:
         """Expect that nothing has arrived up to now; use a fence first, to know that it would have."""
@@ -363,7 +378,7 @@ class Peer:
         while not self._ended:
             left = deadline.remaining()
             if wait_ready(self.socket, read=True, timeout=left)[0]:
-                return self._receive()
+                return self._receive() and left > 0
             if left <= 0:
                 return False
         return False
@@ -374,8 +389,7 @@ class Peer:
         except BlockingIOError:
             return True
         except OSError as error:
-            self._ended = "reset"
-            self.transcript.record(self.name, Kind.RESET_SEEN, note=errno.errorcode.get(error.errno or 0, ""))
+            self._see_reset(error.errno or 0)
             return False
         if not data:
             self._ended = "end"
@@ -385,8 +399,12 @@ class Peer:
         self._inbox += data
         return True
 
+    def _see_reset(self, error: int) -> None:
+        self._ended = "reset"
+        self.transcript.record(self.name, Kind.RESET_SEEN, note=errno.errorcode.get(error, ""))
+
     def _take_what_is_there(self) -> None:
-        while not self._ended and wait_ready(self.socket, read=True, timeout=0)[0]:
+        while not self._ended and len(self._inbox) < FLOOD and wait_ready(self.socket, read=True, timeout=0)[0]:
             self._receive()
 
     def _writable(self, deadline: Deadline) -> bool:
@@ -414,11 +432,9 @@ class Peer:
             received=self._inbox,
         )
 
-    def _disappointment(self, data: bytes, deadline: Deadline) -> str:
-        """Say in one sentence why `data` did not come."""
-        if self._inbox and not data.startswith(self._inbox):
-            return f"{self.name} got other bytes than were due"
-        got = f"only {len(self._inbox)} of {len(data)} bytes" if self._inbox else "nothing"
+    def _disappointment(self, part: str, deadline: Deadline) -> str:
+        """Say in one sentence why only a part came, or nothing."""
+        got = part if self._inbox else "nothing"
         if self._ended:
             how = "reset" if self._ended == "reset" else "closed"
             return f"{self.name} got {got}, then the connection was {how}; of the server: {self._server.describe_end()}"

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 Chunks = list[int]  # sizes, in bytes, of the segments that the same bytes are sent in
+MOST_REPEATED = 50  # ways in a row that were there before, after which there seem to be no others
 
 
 def cut(data: bytes, chunks: Sequence[int]) -> list[bytes]:
@@ -18,13 +19,22 @@ def cut(data: bytes, chunks: Sequence[int]) -> list[bytes]:
 
 
 def segmentations(length: int, seed: int, number: int) -> Iterator[Chunks]:
-    """Yield `number` ways to cut `length` bytes (2 or more): whole, byte by byte, then random ones."""
+    """Yield `number` ways to cut `length` bytes (2 or more): whole, byte by byte, then random ones.
+
+    All are different; a few bytes may have fewer ways than that.
+    """
     chance = random.Random(seed)
+    ways = {(length,), (1,) * length}
     yield [length]
     yield [1] * length
     for _ in range(number - 2):
-        cuts = sorted(chance.sample(range(1, length), chance.randint(1, min(length - 1, 8))))
-        yield [stop - start for start, stop in zip([0, *cuts], [*cuts, length], strict=True)]
+        for _ in range(MOST_REPEATED):
+            cuts = sorted(chance.sample(range(1, length), chance.randint(1, min(length - 1, 8))))
+            way = tuple(stop - start for start, stop in zip([0, *cuts], [*cuts, length], strict=True))
+            if way not in ways:
+                ways.add(way)
+                yield list(way)
+                break
 
 
 def shrink(chunks: Chunks, fails: Callable[[Chunks], bool], tries: int = 60) -> Chunks:
@@ -35,14 +45,16 @@ def shrink(chunks: Chunks, fails: Callable[[Chunks], bool], tries: int = 60) -> 
     """
     span = len(chunks)
     while span > 1:
-        start = 0
+        before, start = len(chunks), 0
         while start + 1 < len(chunks) and tries > 0:
             joined = [*chunks[:start], sum(chunks[start : start + span]), *chunks[start + span :]]
-            if len(joined) < len(chunks):
-                tries -= 1
-                if fails(joined):
-                    chunks = joined
-                    continue
-            start += 1 if span <= 2 else span
-        span = max(2, span // 2) if span > 2 else 1
+            tries -= 1
+            if fails(joined):
+                chunks = joined
+            else:
+                start += 1 if span == 2 else span
+        if span > 2:
+            span = max(2, span // 2)
+        elif len(chunks) == before or tries == 0:  # a join may let an earlier one fail, too
+            break
     return chunks
