@@ -311,3 +311,21 @@ def test_statuses_are_told_apart() -> None:
     results = json.loads(lab("check", "3", "--target", python(ECHO), "--json", "-").stdout)
     assert of_status(results, "fail") == {"silent-client-delays-nobody"}
     assert of_status(results, "blocked") == {"thread-per-client"}
+
+
+@pytest.mark.slow
+def test_demo_checks_every_solution_loads_and_draws() -> None:
+    done = lab("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "lab01_blocking_echo.py: 27 of 27",
+        "lab02_line_server.py: 28 of 28",
+        "lab03_threaded_echo.py: 27 of 27",
+    ):
+        assert f"{line} checks hold" in done.stdout
+    assert [line[:2] for line in done.stdout.splitlines() if line[:2] in ("1.", "2.", "3.")] == ["1.", "2.", "3."]
+    report = next(word for word in done.stdout.split() if word.endswith("report.html"))
+    results = json.loads((ROOT / report).with_name("results.json").read_text(encoding="utf-8"))
+    waits = {(row["server"], row["clients"]): row["latency"]["100"] for row in results["rows"]}
+    assert waits["lab 1", 100] > 3 * waits["lab 3", 100]  # what the picture is there to show
+    assert {span["client"] for span in results["talks"]["lab 1"]} == {0, 1}

@@ -35,6 +35,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def adopted() -> list[int]:
+    """Return the children of this process that belong to a session of their own: programs, and their orphans."""
+    if not LINUX:
+        return []  # there an orphan is nobody's child that we know of
+    ours = os.getsid(0)
+    return [child for child in children(os.getpid()) if session_of(child) not in (ours, None)]
+
+
 def tree(pid: int) -> list[int]:
     """Return `pid` and all its descendants, parents first."""
     found = [pid]
@@ -90,11 +98,34 @@ def send_signal(pids: Iterable[int], number: int) -> None:
             os.kill(pid, number)
 
 
+def stop(pids: Iterable[int]) -> None:
+    """Let processes execute nothing until `resume` (SIGSTOP; on Windows their threads are suspended)."""
+    if hasattr(signal, "SIGSTOP"):
+        send_signal(pids, signal.SIGSTOP)
+    else:
+        _with_psutil(pids, "suspend")
+
+
+def resume(pids: Iterable[int]) -> None:
+    """Let stopped processes go on."""
+    if hasattr(signal, "SIGCONT"):
+        send_signal(pids, signal.SIGCONT)
+    else:
+        _with_psutil(pids, "resume")
+
+
+def _with_psutil(pids: Iterable[int], act: str) -> None:
+    import psutil
+
+    for pid in pids:
+        with suppress(psutil.Error):
+            getattr(psutil.Process(pid), act)()
+
+
 def kill(pids: Iterable[int]) -> None:
     """End processes at once: stop them all first, so that none can fork meanwhile."""
     pids = list(pids)
-    if hasattr(signal, "SIGSTOP"):
-        send_signal(pids, signal.SIGSTOP)
+    stop(pids)
     send_signal(pids, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 

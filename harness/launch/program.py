@@ -38,10 +38,9 @@ def _end_what_is_left() -> None:
     """End what an interruption kept from being closed, or even from being noted: nothing outlives us."""
     for program in list(_started.values()):
         program.close()
-    for child in processes.children(os.getpid()):
-        if processes.session_of(child) == child:  # only a program under test leads a session of its own
-            processes.kill(processes.tree(child))
-            os.waitpid(child, 0)
+    for child in processes.adopted():
+        processes.kill(processes.tree(child))
+        os.waitpid(child, 0)
 
 
 class LaunchError(Exception):
@@ -117,7 +116,7 @@ class Program:
     def members(self) -> list[int]:
         """Return the processes of this program, those left by parents that have ended included."""
         found = processes.tree(self.pid) if self._process.poll() is None else []
-        for orphan in processes.children(os.getpid()):
+        for orphan in processes.adopted():
             if orphan not in _started and self._owns(orphan):
                 found += processes.tree(orphan)
         return list(dict.fromkeys(found))
@@ -126,7 +125,7 @@ class Program:
         if processes.session_of(orphan) == self.pid or processes.carries(orphan, self._mark):
             return True
         # It left the session and cleared its environment: with one program running there is no doubt whose it is.
-        return set(_started) == {self.pid} and processes.session_of(orphan) != os.getsid(0)
+        return set(_started) == {self.pid}
 
     @property
     def status(self) -> int | None:
@@ -203,11 +202,11 @@ class Program:
         try:
             while fresh := [pid for pid in self.members() if pid not in stopped]:  # born while others were stopped
                 stopped += fresh
-                processes.send_signal(fresh, signal.SIGSTOP)
+                processes.stop(fresh)
                 processes.wait_until_stopped(fresh)
             yield
         finally:
-            processes.send_signal(stopped, signal.SIGCONT)
+            processes.resume(stopped)
 
     def figures(self) -> figures.Figures:
         """Return what the program uses now."""
