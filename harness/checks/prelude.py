@@ -318,10 +318,10 @@ class Peer:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    def receive(self):
+    def receive(self, most=1 << 20):
         """Take what has arrived; False at the end of the stream or after the time-out."""
         try:
-            data = self.socket.recv(1 << 20)
+            data = self.socket.recv(most)
         except TimeoutError:
             return False
         except OSError:
@@ -336,6 +336,11 @@ class Peer:
         if not self.inbox.startswith(data):
             raise Fault(f"{self.name} expected {data[:200]!r} and got {self.inbox[:200]!r} {self.ended}")
         self.inbox = self.inbox[len(data) :]
+
+    def expect_slowly(self, data, piece, pause):
+        while len(self.inbox) < len(data) and self.receive(piece):
+            time.sleep(pause)
+        self.expect(data)
 
     def expect_line(self, regex, words):
         while b"\n" not in self.inbox and self.receive():

@@ -1,7 +1,8 @@
 """Talking to a program under test: named peers, what was said, deadlines, segments and payloads."""
 
 from harness.wire.deadline import Deadline, Patience
-from harness.wire.peer import Peer, Server
+from harness.wire.link import Server
+from harness.wire.peer import Peer
 from harness.wire.transcript import Fault, Transcript
 
 __all__ = ["Deadline", "Fault", "Patience", "Peer", "Server", "Transcript"]
