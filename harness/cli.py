@@ -66,8 +66,8 @@ def parser() -> argparse.ArgumentParser:
 
     verb("demo", "bench.demo", "everything in one go: check every solution, load them, and say what to see")
 
-    one = verb("test", "kit.test", "the kit's own tests (arguments are handed to pytest)")
-    one.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+    one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")
+    one.set_defaults(arguments=[])
 
     one = verb("build", "kit.build", "make the stubs in labs/ from solutions/")
     one.add_argument("--check", action="store_true", help="only say whether they agree")
@@ -79,7 +79,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = parser().parse_args(words)
+    top = parser()
+    args, further = top.parse_known_args(words)
+    if further and not hasattr(args, "arguments"):
+        top.error(f"unrecognized arguments: {' '.join(further)}")
+    args.arguments = further
     module, function = args.verb.split(".")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that programs under test are ended on the way out
     try:

@@ -29,11 +29,14 @@ def new_run(what: str, runs: Path = RUNS) -> Path:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def save(folder: Path, results: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ def main() -> int:
     """Run the rounds; return 1 if any verdict was not a pass."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--only", default="", help="only servers whose name contains this")
+    parser.add_argument("--only", nargs="*", default=[""], help="only servers whose name contains one of these")
+    parser.add_argument("--lab", type=int, help="only as this lab")
     parser.add_argument("--idle", action="store_true", help="do not keep the cores busy")
     args = parser.parse_args()
     hogs = [multiprocessing.Process(target=burn, daemon=True) for _ in range(0 if args.idle else os.cpu_count() or 1)]
@@ -38,7 +39,7 @@ def main() -> int:
     chosen += [(lab, file, f"{sys.executable} {ROOT / 'solutions' / file}", False) for lab, file in programs.items()]
     bad = 0
     for lab, name, target, any_model in chosen:
-        if args.only not in name:
+        if args.lab not in (None, lab) or not any(word in name for word in args.only):
             continue
         rounds = max(1, args.rounds // 10) if name in SLOW else args.rounds
         began = time.monotonic()

@@ -6,6 +6,7 @@ script that shows the fault by hand is run as well: against the mutant, and agai
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -15,12 +16,13 @@ from typing import Any
 
 import pytest
 from mutants.catalogue import PROGRAMS, SOLUTIONS, Mutant, load_mutants
-from support import ROOT, lab, python
+from support import ROOT, lab
 
 from harness.course import load_course
 from harness.launch.ports import reserved_port
 from harness.launch.sockets import holder
 
+PYTHON = (sys.executable, "-S")  # starts faster: mutants need nothing but the standard library
 DEFAULT_ADDRESS, DEFAULT_PORT = "has-default-address", 5555
 OF_THE_PROCESS = (  # the checks of C7 that take longest
     "binds-what-it-is-told",
@@ -39,7 +41,8 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere some 
 
 def check_up_to_first_failure(number: int, program: Path, *options: str) -> CompletedProcess[str]:
     """Check a program as a student would."""
-    return lab("check", str(number), "--target", python(program), "--json", "-", "-x", "--seed", "1", *options)
+    target = shlex.join((*PYTHON, str(program)))
+    return lab("check", str(number), "--target", target, "--json", "-", "-x", "--seed", "1", *options)
 
 
 def without(*names: str) -> tuple[str, str]:
@@ -97,7 +100,7 @@ def run_by_hand(script: Path, program: Path) -> CompletedProcess[str]:
     with reserved_port(port=DEFAULT_PORT) if default else nullcontext():
         if default and (user := holder(DEFAULT_PORT)):
             pytest.skip(f"port {DEFAULT_PORT} is in use by {user}")
-        words = [sys.executable, str(script), sys.executable, str(program)]
+        words = [sys.executable, str(script), *PYTHON, str(program)]
         return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
 

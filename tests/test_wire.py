@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import random
 import socket
@@ -10,6 +11,7 @@ import struct
 import sys
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -394,7 +396,13 @@ def test_a_refusal_is_a_fault_that_says_so(stage: Stage) -> None:
     with reserved_port() as nobody:
         gone = Scripted(echo, server.listener)
         gone.__class__ = type("Gone", (Scripted,), {"address": property(lambda self: (HOST, nobody))})
-        fault = faulted(lambda: stage.peer(gone))
+        gc.collect()  # what others left
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            fault = faulted(lambda: stage.peer(gone))
+            fault.__traceback__ = None
+            gc.collect()
+    assert [str(warning.message) for warning in warned] == []
     assert fault.what == "ann could not connect: ECONNREFUSED; of the server: it is a thread"
     assert [(event.kind, event.note) for event in stage.transcript.events] == [(Kind.REFUSED, "ECONNREFUSED")]
 

@@ -63,7 +63,7 @@ def _any_program(target: str) -> "Command":
             f"(a Python file is run as --target 'python3 {program}')"
         )
     found = Path(program)
-    words = (str(found.resolve()), *command.words[1:]) if found.parent != Path() else command.words
+    words = (str(found.absolute()), *command.words[1:]) if found.parent != Path() else command.words
     return Command(words, command.folder)
 
 

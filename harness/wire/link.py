@@ -75,7 +75,11 @@ class Link:
             with suppress(OSError, AttributeError):  # some systems do not let a program say this
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         self.socket.setblocking(False)
-        self._connect()
+        try:
+            self._connect()
+        except Fault:
+            self.socket.close()
+            raise
         self.local: Address = self.socket.getsockname()
 
     def _connect(self) -> None:
