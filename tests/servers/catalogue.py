@@ -1,6 +1,7 @@
 """The correct servers of this folder: every check must pass on each of them that its lab is about.
 
-They share the contract and nothing else: not the language, not the I/O model, not a word of their logs.
+They share the contract: not the language, not the I/O model, not a word of their logs (those on asyncio share how they
+start and end).
 
     python3 catalogue.py        # builds what is to be built and lists everything
 """

@@ -5,10 +5,10 @@ accept queue is emptied in gulps of up to 128, TCP_NODELAY is on, and at the lim
 new clients wait for a second.
 """
 
-import argparse
 import asyncio
-import signal
 import socket
+
+from asyncio_program import run, stop_at_signal
 
 Clients = set[asyncio.StreamWriter]
 
@@ -27,18 +27,6 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, clien
     finally:
         writer.transport.abort()
         clients.discard(writer)
-
-
-def stop_at_signal(stopped: asyncio.Event) -> None:
-    """Let SIGINT and SIGTERM set the event, however often they come."""
-    loop = asyncio.get_running_loop()
-
-    def stop(*_: object) -> None:
-        if not stopped.is_set() and not loop.is_closed():
-            loop.call_soon_threadsafe(stopped.set)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
 
 
 def log_briefly(stopped: asyncio.Event) -> None:
@@ -63,9 +51,7 @@ async def main(host: str, port: int) -> None:
     host, port = server.sockets[0].getsockname()
     print(f"listening on {host}:{port}", flush=True)
     await stopped.wait()
-    # Python 3.13 logs a traceback for a connection that is being accepted while its server closes: accept no more, let
-    # those be made, and close the server last.
-    asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
+    asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())  # see accept_no_more()
     while len(asyncio.all_tasks()) > 1:  # let every coroutine end by itself: Python 3.11 logs cancelled ones
         for writer in clients.copy():
             writer.transport.abort()  # close() would wait for a client that does not read
@@ -74,8 +60,4 @@ async def main(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5555)
-    args = parser.parse_args()
-    asyncio.run(main(args.host, args.port))
+    run(main)
