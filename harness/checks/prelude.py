@@ -124,6 +124,9 @@ class Server:
         for pid in self.processes() if hasattr(signal, "SIGCONT") else []:
             os.kill(pid, signal.SIGCONT)
 
+    def settle(self):
+        time.sleep(0.3)
+
     def kill(self):
         for pid in self.processes():
             try:

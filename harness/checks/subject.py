@@ -14,6 +14,7 @@ from harness.wire.transcript import SERVER, Kind
 SPIN_WINDOW = 0.1  # seconds of a first look; a program that seems to spin gets a second, longer one
 SPIN_CONFIRMED = 1.0
 SPINNING = 0.3  # of the time: a healthy program shows 0.00, a spinning one 0.95 or more
+SETTLED = 2.0  # seconds; a program that is never at rest is told so by other checks
 STOP_PATIENCE = 2.0  # seconds, from C7
 MEMORY_WINDOW = 3.0  # seconds
 MEMORY_NOISE = 4 << 20  # bytes
@@ -117,6 +118,11 @@ class Subject:
         with self.program.frozen():
             yield
             self._act("thaw()", "goes on (SIGCONT)")
+
+    def settle(self) -> None:
+        """Wait until it has done all that is to be done: every thread of it waits for something."""
+        self.transcript.act("server.settle()")
+        self.program.wait_settled(SETTLED)
 
     def kill(self) -> None:
         """End it as a crash would."""
