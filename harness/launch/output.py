@@ -12,9 +12,10 @@ LIMIT = 32 * 1024 * 1024  # bytes of both streams together, above which a progra
 
 
 class Stream:
-    """The beginning and the end of one output stream; the middle of a long one is dropped."""
+    """The beginning and the end of one output stream, `kept` bytes of each; the middle of a long one is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        self.kept = kept
         self.head = bytearray()
         self.tail = bytearray()
         self.total = 0
@@ -22,15 +23,15 @@ class Stream:
     def add(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
         self.total += len(data)
-        room = KEPT - len(self.head)
+        room = self.kept - len(self.head)
         self.head += data[:room]
         self.tail += data[max(0, room) :]
-        if len(self.tail) > 2 * KEPT:
-            del self.tail[:-KEPT]
+        if len(self.tail) > 2 * self.kept:
+            del self.tail[: -self.kept]
 
     def text(self) -> str:
         """Return what was kept, as text, with a note where something is missing."""
-        kept_tail = self.tail[-KEPT:]
+        kept_tail = self.tail[-self.kept :]
         missing = self.total - len(self.head) - len(kept_tail)
         gap = f"\n... {missing} bytes left out ...\n".encode() if missing else b""
         return bytes(self.head + gap + kept_tail).decode("utf-8", errors="replace")
@@ -39,8 +40,8 @@ class Stream:
 class Output:
     """Drains a program's standard output and error in a thread, so that it never has to wait."""
 
-    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], overflow: Callable[[], None]) -> None:
-        self.stdout = Stream()
+    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], overflow: Callable[[], None], kept: int = KEPT) -> None:
+        self.stdout = Stream(kept)
         self.stderr = Stream()
         self._overflow = overflow
         self._changed = threading.Condition()
@@ -78,7 +79,10 @@ class Output:
             pass
 
     def _take(self, source: IO[bytes]) -> bool:
-        data = os.read(source.fileno(), 65536)
+        try:
+            data = os.read(source.fileno(), 65536)
+        except OSError:  # EIO: the last process at this terminal has ended (pty(7))
+            data = b""
         with self._changed:
             self._sources[source].add(data)
             self._changed.notify_all()
@@ -86,16 +90,23 @@ class Output:
             self._overflow()
         return bool(data)
 
+    def wait_until(self, holds: Callable[[], bool], remaining: Callable[[], float]) -> bool:
+        """Wait until `holds()` of what was printed; False if no seconds are `remaining()`, or nothing can come."""
+        while (left := remaining()) > 0:
+            with self._changed:
+                goes_on = self._thread.is_alive()
+                if holds() or not goes_on:
+                    return holds()
+                self._changed.wait(min(left, 0.05))
+        with self._changed:
+            return holds()
+
     def first_line(self, timeout: float) -> str | None:
         """Return the first line of standard output, or None if it is not complete within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while b"\n" not in self.stdout.head:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._thread.is_alive():
-                    return None
-                self._changed.wait(min(left, 0.05))
-            return bytes(self.stdout.head).split(b"\n", 1)[0].decode("utf-8", errors="replace")
+        if not self.wait_until(lambda: b"\n" in self.stdout.head, lambda: deadline - time.monotonic()):
+            return None
+        return bytes(self.stdout.head).split(b"\n", 1)[0].decode("utf-8", errors="replace")
 
     def finish(self, timeout: float) -> None:
         """Wait, at most `timeout` seconds, until all that the ended program printed has been read."""

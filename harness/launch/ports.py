@@ -25,7 +25,7 @@ def reserved_port(host: str = "127.0.0.1", port: int | None = None) -> Iterator[
         if lock is None:
             continue
         try:
-            if port is None and not _is_free(host, candidate):
+            if port is None and not is_free(host, candidate):
                 continue
             yield candidate
             return
@@ -59,7 +59,7 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
     """Whether a program without SO_REUSEADDR could listen there (nobody listens, nothing in TIME_WAIT)."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:

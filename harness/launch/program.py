@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from harness.launch import figures, processes, sockets
 from harness.launch.command import Command
-from harness.launch.output import LIMIT, Output
+from harness.launch.output import KEPT, LIMIT, Output
 from harness.launch.ports import reserved_port
-from harness.launch.private import in_private_network
+from harness.launch.private import PrivateListener, in_private_network
+from harness.launch.streams import Stdin, Streams
 
 HOST = "127.0.0.1"
 MARK = "SOCKET_LAB_KIT_PROGRAM"
@@ -64,12 +65,14 @@ class Program:
         host: str = HOST,
         port: int | None = None,
         defaults: bool = False,
-        private: bool = False,
+        private: bool | PrivateListener = False,
+        stdin: Stdin = Stdin.NOTHING,
     ) -> None:
         """Start `command`, told to listen on `host` and on a port that is free (or `port`, where given).
 
         With `defaults` it is told nothing, and expected on `host` and `port`. With `private` it runs in a network
-        of its own, where nobody can talk to it, but where every port is free.
+        of its own, where every port is free, but where nobody can talk to it but through a PrivateListener.
+        With a `stdin` it can be typed at (`keyboard`), and all that it prints is kept.
         Raises LaunchError where the command cannot be executed.
         """
         processes.adopt_orphans()
@@ -82,17 +85,21 @@ class Program:
                 port = stack.enter_context(reserved_port(host, port))
             self.host, self.port = host, port
             words = command.arguments(*((None, None) if defaults else (host, port)))
+            streams = Streams(stdin)
+            stack.callback(streams.close)
+            inside = private if isinstance(private, PrivateListener) else None
             if private:
-                words = in_private_network(words)
+                words = in_private_network(words, inside)
             try:
                 self._process = subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
+                    streams.before(words),
+                    stdin=streams.stdin,
+                    stdout=streams.stdout,
                     stderr=subprocess.PIPE,
                     cwd=command.folder,
-                    env=self._environment(),
+                    env=self._environment() | {"TERM": "xterm"} if streams.is_terminal else self._environment(),
                     start_new_session=True,
+                    pass_fds=[inside.descriptor] if inside else [],
                 )
             except OSError as error:
                 place = "" if command.folder.is_dir() else f" in {str(command.folder)!r}"
@@ -100,9 +107,12 @@ class Program:
             self._resources = stack.pop_all()
         self.pid = self._process.pid
         _started[self.pid] = self
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
-        self.output = Output(self._process.stdout, self._process.stderr, self._print_limit)
+        self.at_terminal = streams.is_terminal
+        stdout, self.keyboard = streams.of(self._process)
+        streams.close()
+        kept = KEPT if stdin is Stdin.NOTHING else LIMIT
+        self.output = Output(stdout, self._process.stderr, self._print_limit, kept)
 
     def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -162,9 +172,9 @@ class Program:
         """Return every address on which the program listens now."""
         return sockets.listening(self.members())
 
-    def connection(self, client: sockets.Address) -> sockets.Connection | None:
-        """Return the program's side of the connection that comes from `client`, if the system shows it."""
-        return sockets.connection(self.pid if self.status is None else os.getpid(), self.address, client)
+    def connection(self, other: sockets.Address, own: sockets.Address | None = None) -> sockets.Connection | None:
+        """Return the program's side of the connection to `other`, if the system shows it; `own` is its own address."""
+        return sockets.connection(self.pid if self.status is None else os.getpid(), own or self.address, other)
 
     @property
     def address(self) -> sockets.Address:
@@ -249,6 +259,8 @@ class Program:
         try:
             self._end_processes()
             self.output.finish(1.0)
+            if self.keyboard:
+                self.keyboard.close(1.0)
         finally:
             _started.pop(self.pid, None)
             self._resources.close()

@@ -27,7 +27,9 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class Entry:
-    """One TCP socket: `unread` bytes wait in its receive queue; an `inode` of 0 belongs to no process.
+    """One TCP socket: `unread` bytes wait in its receive queue, `unsent` ones in its send queue (or on their way).
+
+    An `inode` of 0 belongs to no process.
 
     `state` counts as enum tcp_state does: 1 is ESTABLISHED, 8 CLOSE_WAIT, 10 LISTEN.
     """
@@ -35,6 +37,7 @@ class Entry:
     host: str
     port: int
     unread: int
+    unsent: int
     inode: int
     state: int
 
@@ -120,5 +123,5 @@ def _entry(message: bytes) -> Entry:
     (port,) = struct.unpack_from(">H", message, 4)
     width = 4 if family == socket.AF_INET else 16
     host = socket.inet_ntop(family, message[8 : 8 + width])
-    _expires, unread, _unsent, _uid, inode = struct.unpack_from("=IIIII", message, 52)
-    return Entry(host, port, unread, inode, state=message[1])
+    _expires, unread, unsent, _uid, inode = struct.unpack_from("=IIIII", message, 52)
+    return Entry(host, port, unread, unsent, inode, state=message[1])

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from harness.launch.processes import LINUX
 
 Address = tuple[str, int]
 LISTEN = "0A"
+SYN_SENT = "02"
 OPEN = (1, 3, 8)  # ESTABLISHED, SYN_RECV, CLOSE_WAIT: without an owner, such a connection waits to be accepted
 
 
@@ -27,6 +28,8 @@ class Connection:
 
     unread: int  # bytes that arrived and that the program has not read
     accepted: bool  # whether the program has accepted it (and perhaps closed it since)
+    unsent: int = field(default=0, compare=False)  # bytes that the program has sent and that have not arrived
+    ended: bool = field(default=False, compare=False)  # whether the program has closed it, or its sending side
 
 
 def listening(pids: Iterable[int]) -> set[Address]:
@@ -49,13 +52,25 @@ def connection(pid: int, server: Address, client: Address) -> Connection | None:
         return None
     if _netlink(pid):
         entry = sockdiag.connection(server, client)
-        return Connection(entry.unread, entry.inode != 0 or entry.state not in OPEN) if entry else None
+        if entry is None:
+            return None
+        ended = entry.state not in OPEN
+        return Connection(entry.unread, entry.inode != 0 or ended, entry.unsent, ended)
     wanted = {(_hex(server, mapped), _hex(client, mapped)) for mapped in (False, True)}
     for fields in _table(pid):
         if (fields[1], fields[2]) in wanted:
-            accepted = fields[9] != "0" or int(fields[3], 16) not in OPEN
-            return Connection(int(fields[4].partition(":")[2], 16), accepted)
+            ended = int(fields[3], 16) not in OPEN
+            unsent, _, unread = fields[4].partition(":")
+            return Connection(int(unread, 16), fields[9] != "0" or ended, int(unsent, 16), ended)
     return None
+
+
+def is_connecting(server: Address) -> bool:
+    """Whether anybody's SYN to a server of this network namespace waits for its answer (Linux)."""
+    if not LINUX:
+        return False
+    wanted = _hex(server, False)
+    return any(fields[2] == wanted and fields[3] == SYN_SENT for fields in _table(os.getpid()))
 
 
 def holder(port: int) -> str | None:

@@ -68,6 +68,10 @@ def _output(verdict: dict[str, Any]) -> Iterator[Line]:
     if not verdict["server"]:
         return
     yield "", ""
-    yield "", f"    The server: {verdict['server']}" + ("; the end of its output:" if verdict["output"] else "")
+    yield (
+        "",
+        f"    The {verdict.get('role', 'server')}: {verdict['server']}"
+        + ("; the end of its output:" if verdict["output"] else ""),
+    )
     for line in safe(verdict["output"]).splitlines()[-OUTPUT_LINES:]:
         yield "magenta", f"      │ {line}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.report.safe import safe
 
-SERVER = "server"
+TESTED = ("server", "client")  # what is no lane of its own: the program under test
 MOST_LANES = 3  # more clients than that share one lane, each line with its name
 MOST_ROWS = 24
 ARROWS = {
@@ -23,7 +23,7 @@ ARROWS = {
 
 def lanes(rows: Sequence[dict[str, Any]], width: int = 100) -> list[str]:
     """Draw the rows of a transcript (as in results.json) as lines of at most `width` columns."""
-    clients = list(dict.fromkeys(row["who"] for row in rows if row["who"] != SERVER))
+    clients = list(dict.fromkeys(row["who"] for row in rows if row["who"] not in TESTED))
     together = len(clients) > MOST_LANES
     columns = 1 if together else max(1, len(clients))
     lane = (width - 10) // columns
@@ -33,8 +33,8 @@ def lanes(rows: Sequence[dict[str, Any]], width: int = 100) -> list[str]:
             lines.append("           ...")
             continue
         time = f"{1000 * row['seconds']:9.1f}  "
-        if row["who"] == SERVER:
-            lines.append(f"{time}· the server {row['note']}"[:width])
+        if row["who"] in TESTED:
+            lines.append(f"{time}· the {row['who']} {row['note']}"[:width])
             continue
         indent = 0 if together else lane * clients.index(row["who"])
         room = width - len(time) - indent if columns == 1 else lane - 1

@@ -37,6 +37,10 @@ class Connection(Protocol):
     def accepted(self) -> bool:
         """Whether the server has accepted it."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the server has sent and that have not arrived."""
+
 
 class Server(Protocol):
     """What a client needs to know of the program that it talks to."""
@@ -59,16 +63,23 @@ class Link:
     """The socket of a client, what has come in on it, and how the stream ended."""
 
     def __init__(
-        self, name: str, server: Server, transcript: Transcript, patience: Patience, receive_buffer: int | None
+        self,
+        name: str,
+        server: Server,
+        transcript: Transcript,
+        patience: Patience,
+        receive_buffer: int | None,
+        accepted: socket.socket | None = None,
     ) -> None:
-        """Connect; raise Fault if that cannot be done in time."""
+        """Connect, unless a socket is given that was `accepted`; raise Fault if that cannot be done in time."""
         self.name = name
         self.server = server
+        self.other = "the client" if accepted else "the server"
         self.inbox = b""
         self.ended = ""  # "" while the stream goes on, then "end" or "reset"
         self._transcript = transcript
         self._patience = patience
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = accepted or socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -76,7 +87,8 @@ class Link:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         self.socket.setblocking(False)
         try:
-            self._connect()
+            if accepted is None:
+                self._connect()
         except Fault:
             self.socket.close()
             raise
@@ -170,7 +182,7 @@ class Link:
         """Wait until the server has read all that was sent."""
         self._wait_for(
             lambda connection: connection.unread == 0 and connection.accepted and self._unsent() == 0,
-            f"the server does not read what {self.name} sends",
+            f"{self.other} does not read what {self.name} sends",
         )
 
     def wait_accepted(self) -> None:
@@ -199,16 +211,29 @@ class Link:
 
     def _unsent(self) -> int:
         """Return how many bytes wait in our own socket, or are not acknowledged (tcp(7), SIOCOUTQ)."""
-        if fcntl is None:
-            return 0
-        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
+        return self._count(termios.TIOCOUTQ) if fcntl else 0
+
+    def unread(self) -> int:
+        """Return how many bytes have come that nobody has received (tcp(7), SIOCINQ); 0 where that cannot be seen."""
+        return self._count(termios.FIONREAD) if fcntl else 0
+
+    def _count(self, what: int) -> int:
+        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, what, bytes(4)))
         return int(count)
+
+    def in_kernels(self) -> int | None:
+        """Return how many bytes, of both directions, wait in the kernels' four queues; None where that is not shown."""
+        connection = self.server.connection(self.local)
+        if connection is None or fcntl is None:
+            return None
+        (arrived,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
+        return self._unsent() + connection.unread + connection.unsent + int(arrived)
 
     def lost(self, when: str, error: OSError) -> Fault:
         """Return the Fault that a failed call on the socket means."""
         self.take_what_is_there()
         name = errno.errorcode.get(error.errno or 0, str(error))
         return Fault(
-            f"the server ended the connection {when} ({name}); of the server: {self.server.describe_end()}",
+            f"{self.other} ended the connection {when} ({name}); of {self.other}: {self.server.describe_end()}",
             received=self.inbox,
         )

@@ -14,6 +14,8 @@ from harness.wire.segments import cut
 from harness.wire.transcript import Fault, Kind, Transcript
 
 STUCK = 0.05  # seconds in which a socket takes no more bytes
+STUCK_LIMIT = 16 << 20  # bytes
+READS_AGAIN = 1 << 20  # bytes of receive buffer of a slow reader that has become a fast one
 
 
 class Peer:
@@ -27,14 +29,20 @@ class Peer:
         patience: Patience | None = None,
         *,
         receive_buffer: int | None = None,
+        accepted: socket.socket | None = None,
     ) -> None:
-        """Connect to the server; `receive_buffer` (bytes) makes a reader that lags, and the server's buffer small."""
+        """Connect to the server; `receive_buffer` (bytes) makes a reader that lags, and the server's buffer small.
+
+        With a socket that was `accepted` this is the other end: the program under test is the client.
+        """
         self.name = name
         self.transcript = transcript
         self._patience = patience or Patience()
         options = f", receive_buffer={receive_buffer}" if receive_buffer else ""
-        transcript.act(f"{name} = connect({name!r}{options})")
-        self._link = Link(name, server, transcript, self._patience, receive_buffer)
+        if accepted is None:
+            transcript.act(f"{name} = connect({name!r}{options})")
+        self._link = Link(name, server, transcript, self._patience, receive_buffer, accepted)
+        self.stuck_at = 0  # how many bytes the last send_until_stuck() has sent
 
     @property
     def local(self) -> Address:
@@ -76,21 +84,23 @@ class Peer:
                 if not self._link.wait_writable():
                     raise Fault(
                         f"{self.name} could send only {len(data) - len(rest)} of {len(data)} bytes: "
-                        f"the server has stopped reading"
+                        f"{self._link.other} has stopped reading"
                     ) from None
 
-    def send_until_stuck(self, unit: bytes, limit: int = 16 << 20) -> None:
+    def send_until_stuck(self, unit: bytes, limit: int = STUCK_LIMIT) -> None:
         """Send `unit` again and again without reading, until the server and both kernels take no more.
 
         A server may keep as much as it likes: `limit` bytes are enough in any case.
         """
-        self.transcript.act(f"{self.name}.send_until_stuck({{}})", unit)
+        told = "" if limit == STUCK_LIMIT else f", {limit}"
+        self.transcript.act(f"{self.name}.send_until_stuck({{}}{told})", unit)
         sent, rest = 0, memoryview(b"")
         while sent < limit and wait_ready(self._link.socket, write=True, timeout=STUCK)[1]:
             rest = rest or memoryview(unit)
             with suppress(BlockingIOError):
                 taken = self._link.send(rest)
                 sent, rest = sent + taken, rest[taken:]
+        self.stuck_at = sent
         self.transcript.record(self.name, Kind.SEND, unit, note=f"again and again, {sent} bytes, without reading")
 
     def exchange(self, data: bytes, why: str = "") -> None:
@@ -176,16 +186,75 @@ class Peer:
                     deadline = self._patience.deadline()
             self.expect(data, why)
 
-    def expect_line(self, regex: bytes, words: str, why: str = "") -> bytes:
-        """Expect a line (ended by LF) that matches `regex` as a whole; `words` describes it; return it."""
-        self.transcript.act(f"{self.name}.expect_line({regex!r}, {words!r})")
+    def expect_through(self, *words: bytes, why: str = "") -> None:
+        """Expect a line that contains all these words, whatever lines come before it, which are taken, too."""
+        self.transcript.act(f"{self.name}.expect_through({', '.join(map(repr, words))})")
+        due = f"a line with {' and '.join(word.decode() for word in words)}"
+        while not all(word in line for line in (self.take_line(due, why),) for word in words):
+            pass
+
+    def take_line(self, due: str, why: str = "") -> bytes:
+        """Return the next line, without its LF; when none comes, `due` says what should have come."""
         deadline = self._patience.deadline()
         while b"\n" not in self._link.inbox and len(self._link.inbox) < FLOOD and self._link.await_more(deadline):
             pass
         if b"\n" not in self._link.inbox:
             what = self._disappointment(f"{len(self._link.inbox)} bytes without the end of a line", deadline)
-            raise Fault(what, expected=words, received=self._link.inbox, why=why)
+            raise Fault(what, expected=due, received=self._link.inbox, why=why)
         line, _, self._link.inbox = self._link.inbox.partition(b"\n")
+        return line
+
+    def expect_all_back(self, unit: bytes, why: str = "") -> None:
+        """Read at last, and expect exactly the bytes that send_until_stuck(unit) has sent."""
+        self.transcript.act(f"{self.name}.expect_all_back({{}})", unit)
+        with suppress(OSError):
+            self._link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READS_AGAIN)
+        deadline, place, twice = self._patience.deadline(), 0, unit + unit
+        while place < self.stuck_at:
+            goes_on = self._link.inbox or self._link.await_more(deadline)
+            came, self._link.inbox = self._link.inbox, b""
+            start = place % len(unit)
+            length = min(len(came), self.stuck_at - place, len(unit))
+            due = twice[start : start + length]
+            if came[:length] != due:
+                raise Fault(
+                    f"{self.name} got other bytes than were due, behind the first {place}",
+                    expected=due,
+                    received=came,
+                    why=why,
+                )
+            if came:
+                place, self._link.inbox = place + length, came[length:]
+                deadline = self._patience.deadline()
+            elif not goes_on:
+                what = self._disappointment("", deadline).replace(
+                    "got nothing", f"got only {place} of {self.stuck_at} bytes"
+                )
+                raise Fault(what, why=why)
+
+    def expect_connected(self, why: str = "") -> None:
+        """Expect that the server has not ended this connection up to now, whatever it has sent."""
+        self.transcript.act(f"{self.name}.expect_connected()")
+        if self.is_over():
+            raise Fault(
+                f"{self.name}'s connection was ended; of the server: {self._link.server.describe_end()}", why=why
+            )
+
+    def is_over(self) -> bool:
+        """Whether the other side has ended this connection."""
+        self._link.take_what_is_there()
+        return bool(self._link.ended)
+
+    def lines_there(self) -> list[bytes]:
+        """Return all whole lines that have arrived, without their LFs; do not wait for others."""
+        self._link.take_what_is_there()
+        *lines, self._link.inbox = self._link.inbox.split(b"\n")
+        return lines
+
+    def expect_line(self, regex: bytes, words: str, why: str = "") -> bytes:
+        """Expect a line (ended by LF) that matches `regex` as a whole; `words` describes it; return it."""
+        self.transcript.act(f"{self.name}.expect_line({regex!r}, {words!r})")
+        line = self.take_line(words, why)
         if not re.fullmatch(regex, line, re.DOTALL):
             raise Fault(f"{self.name} got another line than was due", expected=words, received=line, why=why)
         return line
@@ -207,7 +276,7 @@ class Peer:
             raise Fault(f"{self.name}'s connection was reset, not closed", expected="FIN", received="RST", why=why)
         if not self._link.ended:
             raise Fault(
-                f"the server did not close {self.name}'s connection within {deadline.seconds:.0f} s",
+                f"{self._link.other} did not close {self.name}'s connection within {deadline.seconds:.0f} s",
                 expected="the end of the stream",
                 received="nothing",
                 why=why,
@@ -266,10 +335,31 @@ class Peer:
         self._link.wait_accepted()
         return not self._link.ended
 
+    def arrived(self) -> int:
+        """Return how many bytes have arrived that no expectation has taken yet."""
+        return len(self._link.inbox) + self._link.unread()
+
+    def take_all(self) -> bytes:
+        """Read to the end of the stream, be it an end or a reset; return all that came."""
+        deadline = self._patience.deadline()
+        while not self._link.ended and self._link.await_more(deadline):
+            deadline = self._patience.deadline()
+        if not self._link.ended:
+            raise Fault(f"{self.name}'s connection is still open after {deadline.seconds:.0f} s")
+        taken, self._link.inbox = self._link.inbox, b""
+        return taken
+
     def unread_by_server(self) -> int | None:
         """Return how many bytes lie unread on the server's side; None where that cannot be seen."""
         connection = self._link.server.connection(self.local)
         return None if connection is None else connection.unread
+
+    def in_kernels(self) -> int | None:
+        """Return how many bytes on their way here or there wait in a kernel; None where that cannot be seen.
+
+        What has arrived and is not acknowledged yet counts twice.
+        """
+        return self._link.in_kernels()
 
     def _disappointment(self, part: str, deadline: Deadline) -> str:
         """Say in one sentence why only a part came, or nothing."""
@@ -277,5 +367,7 @@ class Peer:
         got = part if link.inbox else "nothing"
         if link.ended:
             how = "reset" if link.ended == "reset" else "closed"
-            return f"{self.name} got {got}, then the connection was {how}; of the server: {link.server.describe_end()}"
+            return (
+                f"{self.name} got {got}, then the connection was {how}; of {link.other}: {link.server.describe_end()}"
+            )
         return f"{self.name} got {got} within {deadline.seconds:.0f} s"

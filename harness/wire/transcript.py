@@ -80,6 +80,15 @@ class Transcript:
             self._muted -= number > 1 and turn > 0
             self._indent = outside
 
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        """While the block runs, the lines of the script stand under the one before it."""
+        outside, self._indent = self._indent, self._indent + "    "
+        try:
+            yield
+        finally:
+            self._indent = outside
+
     def restart(self, events: Sequence[Event] = (), script: Sequence[str] = ()) -> None:
         """Forget what was recorded so far, but for the given beginning: what follows is the dialogue that counts."""
         self.events[:] = events

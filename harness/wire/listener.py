@@ -1,0 +1,63 @@
+"""The server that the harness plays for a client under test: a socket that listens, on a port of its own."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from harness.wire.link import SEGMENT
+from harness.wire.ready import wait_ready
+
+LOOK = 0.02  # seconds between two looks at whether anybody is left who could connect
+
+
+class Listener:
+    """A listening socket for one client."""
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        receive_buffer: int | None = None,
+        sock: socket.socket | None = None,
+    ) -> None:
+        """Listen; `receive_buffer` (bytes) is that of the connections, and makes the client's small.
+
+        A `sock` that listens already is taken over.
+        """
+        self._filling: list[socket.socket] = []
+        if sock is None:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            if receive_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+                with suppress(OSError, AttributeError):  # some systems do not let a program say this
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+            sock.bind((host, port))
+            sock.listen(0)
+        self._socket = sock
+        self.host, self.port = sock.getsockname()
+
+    def fill(self) -> None:
+        """Keep everybody waiting from now on: with a full accept queue Linux answers no SYN (listen(2))."""
+        while True:
+            visitor = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            visitor.setblocking(False)
+            visitor.connect_ex((self.host, self.port))
+            if not wait_ready(visitor, write=True, timeout=LOOK)[1]:
+                visitor.close()
+                return
+            self._filling.append(visitor)
+
+    def accept(self, remaining: Callable[[], float], goes_on: Callable[[], bool]) -> socket.socket | None:
+        """Return the connection of the client; None if it does not come in time, or not at all any more."""
+        while True:
+            last = not goes_on() or remaining() <= 0
+            if wait_ready(self._socket, read=True, timeout=0 if last else LOOK)[0]:
+                return self._socket.accept()[0]
+            if last:
+                return None
+
+    def close(self) -> None:
+        """Listen no more."""
+        for sock in (self._socket, *self._filling):
+            with suppress(OSError):
+                sock.close()
