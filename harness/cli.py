@@ -40,11 +40,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
 
-    one = verb("run", "student.run", "start the server of a lab as a student would")
-    one.add_argument("lab", metavar="LAB")
-    one.add_argument("--solution", action="store_true", help="start the reference solution")
-    one.add_argument("--host", default="127.0.0.1")
-    one.add_argument("--port", type=int, default=5555)
+    run = verb("run", "student.run", "start the program of a lab as a student would")
+    run.add_argument("lab", metavar="LAB")
+    chat = verb("chat", "student.chat", "join a chat with your client of lab 7")
+    for one in (run, chat):
+        one.add_argument("--solution", action="store_true", help="start the reference solution")
+        one.add_argument("--host", default="127.0.0.1")
+        one.add_argument("--port", type=int, default=5555)
 
     one = verb("hint", "student.hint", "the next hint for a step, one more each time")
     one.add_argument("step", metavar="LAB.STEP")

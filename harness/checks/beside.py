@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.checks.bench import Bench
 
-AT_A_TIME = 2
+AT_A_TIME = 4
 
 
 @dataclass

@@ -8,6 +8,16 @@ from harness.launch import Command
 from harness.results import write_whole
 
 PRELUDE = Path(__file__).with_name("prelude.py")
+PRELUDES = {  # by the kind of the lab
+    "chat": (PRELUDE, PRELUDE.with_name("prelude_chat.py")),
+    "client": (PRELUDE, PRELUDE.with_name("prelude_client.py")),
+}
+
+TAIL = """
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 RUNNING = "it is still running"  # what Program.describe_end() says
 ENDINGS = (".expect_stop(", ".kill(")  # a server may have ended after these
@@ -33,11 +43,12 @@ def dialogue():
 '''
 
 
-def write_script(verdict: Verdict, command: Command, folder: Path) -> Path:
+def write_script(verdict: Verdict, kind: str, command: Command, folder: Path) -> Path:
     """Write the script of a failed check into the folder of its run; return its path."""
     path = folder / f"{verdict.id}.py"
     lines = list(verdict.script)
-    if verdict.server != RUNNING and not any(ending in line for line in lines for ending in ENDINGS):
+    may_end = verdict.role == "client" or any(ending in line for line in lines for ending in ENDINGS)
+    if verdict.server != RUNNING and not may_end:
         lines.append("server.expect_running()")  # it ended in the middle: another time that may show a moment later
     words = ["python3" if word == sys.executable else word for word in command.words]
     head = HEAD.format(
@@ -49,5 +60,6 @@ def write_script(verdict: Verdict, command: Command, folder: Path) -> Path:
         folder=str(command.folder),
         dialogue="\n".join(f"    {line}" for line in lines),
     )
-    write_whole(path, head + PRELUDE.read_text(encoding="utf-8"))
+    parts = [prelude.read_text(encoding="utf-8") for prelude in PRELUDES.get(kind, (PRELUDE,))]
+    write_whole(path, head + "\n\n".join(parts) + TAIL)
     return path

@@ -275,24 +275,10 @@ def check_survives_reset_before_accept(server: Subject) -> None:
 def check_leaks_nothing(server: Subject, seed: int) -> None:
     """Clients that come, talk and vanish in every way leave no descriptor, no thread and no process behind."""
     chance = random.Random(seed)
-    _come_and_go(server, 8, chance)
+    server.come_and_go(8, chance.randrange(1000))
     held = server.held()
-    _come_and_go(server, 60, chance)
+    server.come_and_go(60, chance.randrange(1000))
     server.expect_released(held, clients=60)
-
-
-def _come_and_go(server: Subject, clients: int, chance: random.Random) -> None:
-    seed = chance.randrange(1000)
-    question, answer = server.exchange.question, server.exchange.answer
-    line = f"come_and_go({clients}, {seed}, {question!r}, {answer!r})"
-    chance = random.Random(seed)
-    with server.transcript.muted(line):
-        for turn in range(clients):
-            peer = server.connect(f"client{turn + 1}")
-            way = chance.choice(("end", "reset", "close"))
-            if way != "close":
-                server.greet(peer)
-            peer.reset() if way == "reset" else peer.close()
 
 
 @check(

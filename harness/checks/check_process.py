@@ -4,8 +4,8 @@ import sys
 
 from harness.checks.bench import Bench
 from harness.checks.mark import check
-from harness.checks.plugin import Blocked, Hindered
 from harness.checks.subject import Subject
+from harness.checks.verdict import Blocked, Hindered
 from harness.launch.ports import reserved_port
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST

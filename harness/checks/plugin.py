@@ -17,20 +17,14 @@ from harness.checks.bench import Bench, Starter
 from harness.checks.beside import Beside
 from harness.checks.mark import check_id, declaration
 from harness.checks.subject import Subject
-from harness.checks.verdict import Status, Verdict, as_rows, compared
+from harness.checks.tested import Tested
+from harness.checks.verdict import Blocked, Hindered, Status, Verdict, as_rows, compared
+from harness.checks.visitor import Visitor
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
 from harness.launch import LaunchError, parse_command
 from harness.launch.command import python_program
 from harness.wire import Fault, Peer, Transcript
-
-
-class Blocked(Exception):
-    """A check cannot be made, and the program is not to blame; the text says why."""
-
-
-class Hindered(Exception):
-    """The machine does not let the harness make a check; the text says what to do about it."""
 
 
 @dataclass
@@ -220,8 +214,9 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
 
 def _describe_server(verdict: Verdict, bench: Bench) -> None:
     if bench.subjects:
-        program = bench.subjects[-1].program
-        verdict.server = program.describe_end()
+        subject: Tested = bench.subjects[-1]
+        program = subject.program
+        verdict.role, verdict.server = subject.role, program.describe_end()
         if program.status is not None:
             program.output.finish(1.0)
         verdict.output = "\n".join(
@@ -273,6 +268,18 @@ def bob(server: Subject) -> Peer:
 def cat(server: Subject) -> Peer:
     """A third client."""
     return server.connect("cat")
+
+
+@pytest.fixture
+def client(bench: Bench) -> Visitor:
+    """A client that was told to connect to a server of the harness."""
+    return bench.invite()
+
+
+@pytest.fixture
+def host(client: Visitor) -> Peer:
+    """The server that the client has connected to, as a peer of the client."""
+    return client.accept()
 
 
 @pytest.fixture

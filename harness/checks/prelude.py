@@ -1,6 +1,7 @@
 # What the dialogue above is written with. Standard library only; nothing of the kit is needed.
 
 import base64  # noqa: F401  (for long payloads)
+import contextlib
 import os
 import random
 import re
@@ -32,11 +33,11 @@ def listening(pids):
     """The addresses on which the processes listen, as /proc/net/tcp shows them."""
     inodes = set()
     for pid in pids:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            try:
+        try:
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
                 inodes.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
-            except OSError:
-                pass
+        except OSError:  # it has ended, or closed that descriptor, just now
+            pass
     found = set()
     for line in open(f"/proc/{pids[0]}/net/tcp").readlines()[1:]:
         fields = line.split()
@@ -46,10 +47,74 @@ def listening(pids):
     return found
 
 
-class Server:
+class Program:
     """The program under test, in a process of its own."""
 
     everyone = []
+
+    def begin(self, words, stdin, stdout=None):
+        self.log = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            words,
+            stdin=stdin,
+            stdout=stdout or self.log,
+            stderr=self.errors,
+            start_new_session=True,
+            cwd=FOLDER,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},  # a program has to flush by itself
+        )
+        self.pid = self.process.pid
+        Program.everyone.append(self)
+
+    @staticmethod
+    def printed(stream):
+        return os.pread(stream.fileno(), 1 << 16, 0)
+
+    def processes(self):
+        found = [self.pid]
+        for pid in found if LINUX else []:
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    found += map(int, open(f"/proc/{pid}/task/{task}/children").read().split())
+            except OSError:
+                pass
+        return found
+
+    def settle(self):
+        time.sleep(0.3)
+
+    def kill(self):
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        self.process.wait()
+
+    def runnable_seconds(self):
+        total = 0
+        for pid in self.processes():
+            for task in os.listdir(f"/proc/{pid}/task"):
+                total += sum(map(int, open(f"/proc/{pid}/task/{task}/schedstat").read().split()[:2]))
+        return total / 1e9
+
+    def expect_idle(self):
+        before = self.runnable_seconds()
+        time.sleep(1)
+        share = self.runnable_seconds() - before
+        if share >= 0.3:
+            raise Fault(f"it spins: {100 * share:.0f} % of a processor, though there is nothing to do")
+
+    def expect_running(self, seconds=1):
+        try:
+            raise Fault(f"it ended, with status {self.process.wait(seconds)}")
+        except subprocess.TimeoutExpired:
+            pass
+
+
+class Server(Program):
+    """A server under test."""
 
     def __init__(self, host="127.0.0.1", port=None, defaults=False):
         if port is None:
@@ -59,19 +124,7 @@ class Server:
         if not defaults and words == COMMAND:
             words += ["--host", host, "--port", str(port)]
         self.host, self.port = host, port
-        self.log = tempfile.TemporaryFile()
-        self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=self.errors,
-            start_new_session=True,
-            cwd=FOLDER,
-            env=os.environ | {"PYTHONUNBUFFERED": ""},  # a server has to flush by itself
-        )
-        self.pid = self.process.pid
-        Server.everyone.append(self)
+        self.begin(words, subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE
         while True:
             if self.process.poll() is not None:
@@ -88,32 +141,32 @@ class Server:
                 raise Fault(f"it does not listen on {host}:{port}")
             time.sleep(0.01)
 
-    @staticmethod
-    def printed(stream):
-        return os.pread(stream.fileno(), 1 << 16, 0)
-
-    def processes(self):
-        found = [self.pid]
-        for pid in found if LINUX else []:
-            try:
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    found += map(int, open(f"/proc/{pid}/task/{task}/children").read().split())
-            except OSError:
-                pass
-        return found
-
     def side_of(self, address):
         """The server's side of a connection: (bytes unread, accepted), or None."""
         if not LINUX:
             time.sleep(0.02)
+        fields = self.row_of(address)
+        if fields is None:
             return None
+        self.unsent = int(fields[4].split(":")[0], 16)
+        return int(fields[4].split(":")[1], 16), fields[9] != "0"
+
+    def row_of(self, address):
+        """The server's side of a connection as /proc/net/tcp shows it (proc_pid_net(5)), or None."""
         word = "%08X" % struct.unpack("=I", socket.inet_aton(address[0]))
-        for table in ("tcp", "tcp6"):
+        for table in ("tcp", "tcp6") if LINUX else ():
             for line in open(f"/proc/net/{table}").readlines()[1:]:
                 fields = line.split()
                 if fields[2].endswith(f"{word}:{address[1]:04X}") and fields[1].endswith(f":{self.port:04X}"):
-                    return int(fields[4].split(":")[1], 16), fields[9] != "0"
+                    return fields
         return None
+
+    def expect_let_go(self, peer):
+        deadline = time.monotonic() + 2
+        while (fields := self.row_of(peer.address)) and fields[3] in ("01", "08"):  # ESTABLISHED, CLOSE_WAIT
+            if time.monotonic() > deadline:
+                raise Fault(f"it has not closed {peer.name}'s connection within 2 s")
+            time.sleep(0.01)
 
     def freeze(self):
         for pid in self.processes() if hasattr(signal, "SIGSTOP") else []:
@@ -123,17 +176,6 @@ class Server:
     def thaw(self):
         for pid in self.processes() if hasattr(signal, "SIGCONT") else []:
             os.kill(pid, signal.SIGCONT)
-
-    def settle(self):
-        time.sleep(0.3)
-
-    def kill(self):
-        for pid in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
-        self.process.wait()
 
     def expect_first_line(self):
         host, port = self.listens_on
@@ -145,20 +187,6 @@ class Server:
     def expect_listening_only_on(self, host):
         if LINUX and listening(self.processes()) != {(host, self.port)}:
             raise Fault(f"it listens on {sorted(listening(self.processes()))}, not on {host}:{self.port} alone")
-
-    def runnable_seconds(self):
-        total = 0
-        for pid in self.processes():
-            for task in os.listdir(f"/proc/{pid}/task"):
-                total += sum(map(int, open(f"/proc/{pid}/task/{task}/schedstat").read().split()[:2]))
-        return total / 1e9
-
-    def expect_idle(self):
-        before = self.runnable_seconds()
-        time.sleep(1)
-        share = self.runnable_seconds() - before
-        if share >= 0.3:
-            raise Fault(f"it spins: {100 * share:.0f} % of a processor, though there is nothing to do")
 
     def held(self):
         """How many descriptors, threads and processes, and how much memory, it has now."""
@@ -187,6 +215,34 @@ class Server:
         if more < clients:
             raise Fault(f"with {clients} clients more it has {more} threads more")
 
+    def expect_no_thread_more(self, before, clients):
+        now = self.held()
+        for what in ("threads", "processes"):
+            if now[what] > before[what]:
+                raise Fault(f"with {clients} clients more it has {now[what] - before[what]} more {what}")
+
+    def expect_little_kept(self, peer, before):
+        """What a client has sent, and what is in none of the four queues of the kernels, the program keeps."""
+        if not LINUX:
+            return
+        import fcntl
+        import termios
+
+        time.sleep(0.3)
+        side = self.side_of(peer.address)
+        queues = [termios.TIOCOUTQ, termios.FIONREAD]
+        ours = sum(struct.unpack("i", fcntl.ioctl(peer.socket, queue, bytes(4)))[0] for queue in queues)
+        kept = peer.stuck_at - ours - (side[0] + self.unsent if side else 0)
+        if kept > 2 << 20:
+            raise Fault(f"it keeps {kept >> 20} MiB for {peer.name}, who does not read")
+
+    def limit_descriptors(self, spare):
+        import resource
+
+        for pid in self.processes():
+            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (self.held()["descriptors"] + spare, hard))
+
     def expect_bounded_memory(self, peer, unit, times):
         before, began, sent = self.held()["memory"], time.monotonic(), 0
         while sent < times * len(unit) and time.monotonic() - began < 3:
@@ -208,34 +264,40 @@ class Server:
         if b"Traceback (most recent call last)" in self.printed(self.errors):
             raise Fault(f"it ended with a traceback after {name}")
 
-    def expect_running(self):
-        try:
-            raise Fault(f"it ended, with status {self.process.wait(1)}")
-        except subprocess.TimeoutExpired:
-            pass
-
     def serve_in_turn(self, number, question, answer):
         for _ in range(number):
             peer = connect("bob")
-            peer.send(question)
-            peer.expect(answer)
+            peer.ask(question)
+            peer.expect_answer(answer)
             peer.close()
 
     def serve_crowd(self, number, question, answer):
         self.freeze()
         crowd = [connect(f"client{turn + 1}") for turn in range(number)]
         for peer in crowd:
-            peer.send(question)
+            peer.ask(question)
         self.thaw()
         for peer in crowd:
-            peer.expect(answer)
+            peer.expect_answer(answer)
             peer.half_close()
+
+    def come_and_go(self, clients, seed, question, answer):
+        """Clients that come, most of them talk, and all of them leave: by an end, by a reset."""
+        chance = random.Random(seed)
+        for turn in range(clients):
+            peer = connect(f"client{turn + 1}")
+            way = chance.choice(("end", "reset", "close"))
+            if way != "close":
+                peer.ask(question)
+                peer.expect_answer(answer)
+            peer.reset() if way == "reset" else peer.close()
 
 
 class Peer:
     """A client."""
 
     everyone = []
+    asked = 0  # how often the smallest question of the service was asked
 
     def __init__(self, name, receive_buffer=None):
         Peer.everyone.append(self)  # a connection is closed when its socket is forgotten
@@ -263,16 +325,53 @@ class Peer:
             if chunks:
                 self.wait_eaten()
 
-    def send_until_stuck(self, unit):
+    def ask(self, question):
+        """The smallest question of this service; a name in it gets a number of its own."""
+        self.named = b"%d" in question
+        Peer.asked += 1
+        self.send(question % Peer.asked if self.named else question)
+
+    def expect_answer(self, answer):
+        self.expect_through(answer) if self.named else self.expect(answer)
+
+    def expect_through(self, *words):
+        while True:
+            line = self.take_line(f"a line with {b' and '.join(words).decode()}")
+            if all(word in line for word in words):
+                return
+
+    def take_line(self, due):
+        while b"\n" not in self.inbox and self.receive():
+            pass
+        if b"\n" not in self.inbox:
+            raise Fault(f"{self.name} expected {due} and got {self.inbox[:200]!r} {self.ended}")
+        line, _, self.inbox = self.inbox.partition(b"\n")
+        return line
+
+    def send_until_stuck(self, unit, limit=16 << 20):
         self.socket.settimeout(0.05)
+        self.stuck_at = 0
         try:
-            for _ in range((16 << 20) // len(unit)):
-                self.socket.sendall(unit)
+            while self.stuck_at < limit:
+                self.stuck_at += self.socket.send(unit[self.stuck_at % len(unit) :])
         except TimeoutError:
             pass
         except OSError as error:
             raise Fault(f"{self.name} could not send: {error}") from None
         self.socket.settimeout(PATIENCE)
+
+    def expect_all_back(self, unit):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        data = (unit * (self.stuck_at // len(unit) + 1))[: self.stuck_at]
+        parts, length = [self.inbox], len(self.inbox)
+        while length < len(data):
+            self.inbox = b""
+            if not self.receive():
+                raise Fault(f"{self.name} got only {length} of {len(data)} bytes {self.ended}")
+            parts.append(self.inbox)
+            length += len(self.inbox)
+        self.inbox = b"".join(parts)
+        self.expect(data)
 
     def exchange(self, data):
         self.socket.setblocking(False)
@@ -346,9 +445,7 @@ class Peer:
         self.expect(data)
 
     def expect_line(self, regex, words):
-        while b"\n" not in self.inbox and self.receive():
-            pass
-        line, _, self.inbox = self.inbox.partition(b"\n")
+        line = self.take_line(words)
         if not re.fullmatch(regex, line, re.DOTALL):
             raise Fault(f"{self.name} expected {words} and got {line!r}")
 
@@ -369,6 +466,14 @@ class Peer:
             pass
         if not self.ended:
             raise Fault(f"{self.name}'s connection is still open")
+
+    def expect_connected(self):
+        self.socket.settimeout(0.05)
+        while self.receive():
+            pass
+        if self.ended:
+            raise Fault(f"{self.name}'s connection was ended")
+        self.socket.settimeout(PATIENCE)
 
     def expect_nothing_so_far(self):
         self.socket.setblocking(False)
@@ -391,16 +496,38 @@ def connect(name, receive_buffer=None):
     return Peer(name, receive_buffer)
 
 
-def come_and_go(clients, seed, question, answer):
-    """Clients that come, most of them talk, and all of them leave: by an end, by a reset."""
-    chance = random.Random(seed)
-    for turn in range(clients):
-        peer = connect(f"client{turn + 1}")
-        way = chance.choice(("end", "reset", "close"))
-        if way != "close":
-            peer.send(question)
-            peer.expect(answer)
-        peer.reset() if way == "reset" else peer.close()
+@contextlib.contextmanager
+def crowd(number, raising_limits):
+    """Clients that say nothing; no more of them come once the server leaves some waiting."""
+    if raising_limits:
+        import resource
+
+        for pid in [0, *Server.everyone[-1].processes()]:
+            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (number + 300, hard))
+    server, clients = Server.everyone[-1], []
+    for turn in range(number):
+        clients.append(socket.socket())
+        clients[-1].setblocking(False)
+        clients[-1].connect_ex((server.host, server.port))
+        if turn % 50 == 49:
+            time.sleep(0.1)
+            side = server.side_of(clients[-1].getsockname())
+            if side and not side[1]:
+                break
+    yield
+    for client in clients:
+        client.close()
+
+
+@contextlib.contextmanager
+def refusal_allowed(peer):
+    """Whatever the server refuses by closing the connection."""
+    try:
+        yield
+    except Fault:
+        if not peer.ended:
+            raise
 
 
 def main():
@@ -414,14 +541,10 @@ def main():
         print("The fault shows:", fault)
         return 1
     finally:
-        for server in Server.everyone:
-            server.kill()
-            error = server.printed(server.errors).decode(errors="replace").strip()
+        for program in Program.everyone:
+            program.kill()
+            error = program.printed(program.errors).decode(errors="replace").strip()
             if error:
                 print("It printed on standard error:", error, sep="\n")
     print("The fault does not show any more.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -80,7 +80,7 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
     """Write results.json, and a script for each failure, into the folder of the run; return the results."""
     for verdict in verdicts:
         if verdict.status is Status.FAIL and verdict.script:
-            verdict.by_hand = write_script(verdict, run.starter.command, folder).name
+            verdict.by_hand = write_script(verdict, run.lab.kind, run.starter.command, folder).name
     outcome = {
         "lab": run.lab.number,
         "step": run.step.id if run.step else None,

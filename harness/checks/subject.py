@@ -1,25 +1,26 @@
 """The server under test, as a check handles it: every act and expectation is also a line of the script."""
 
+import random
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
 
-from harness.launch import Figures, Program
+from harness.checks.tested import Tested
+from harness.launch import Figures
 from harness.launch.sockets import Address, Connection
-from harness.wire import Fault, Patience, Peer, Transcript
+from harness.wire import Fault, Peer
 from harness.wire.transcript import SERVER, Kind
 
-SPIN_WINDOW = 0.1  # seconds of a first look; a program that seems to spin gets a second, longer one
-SPIN_CONFIRMED = 1.0
-SPINNING = 0.3  # of the time: a healthy program shows 0.00, a spinning one 0.95 or more
-SETTLED = 2.0  # seconds; a program that is never at rest is told so by other checks
 STOP_PATIENCE = 2.0  # seconds, from C7
 MEMORY_WINDOW = 3.0  # seconds
 MEMORY_NOISE = 4 << 20  # bytes
 NOISE = 5  # descriptors or threads that a program may keep for itself; a leak has one for each client
-TRACEBACK = "Traceback (most recent call last)"
+
+
+AnyPeer = TypeVar("AnyPeer", bound=Peer)
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,26 @@ class Exchange:
 
     question: bytes
     answer: bytes
+    numbered: bool = False  # `%d` in the question is another number each time; the answer is a part of a line
 
 
+NO_EXCHANGE = Exchange(b"", b"")  # of programs that are no servers
 EXCHANGES = {
     "echo": Exchange(b"hello\n", b"hello\n"),
     "lines": Exchange(b"hello\n", b"1 hello\n"),
+    "chat": Exchange(b"guest%d\n", b"Welcome", numbered=True),
 }
 
 
 @dataclass
-class Subject:
+class Subject(Tested):
     """One server under test, the transcript of the check, and the peers that were connected to it."""
 
-    program: Program
-    transcript: Transcript
-    patience: Patience
     exchange: Exchange
     peers: list[Peer] = field(default_factory=list)
+    asked: int = 0  # how often the smallest exchange was begun
+
+    role: ClassVar[str] = SERVER
 
     # What a Peer needs to know
 
@@ -57,32 +61,53 @@ class Subject:
         """Return its side of a connection."""
         return self.program.connection(client)
 
-    def is_running(self) -> bool:
-        """Whether it is still there."""
-        return self.program.is_running()
-
-    def describe_end(self) -> str:
-        """Say whether and how it ended (a server that just closed everything gets a moment to end)."""
-        self.program.wait(0.1)
-        return self.program.describe_end()
-
     # Clients
 
     def connect(self, name: str, receive_buffer: int | None = None) -> Peer:
         """Connect a named client."""
-        peer = Peer(name, self, self.transcript, self.patience, receive_buffer=receive_buffer)
+        return self.connect_as(Peer, name, receive_buffer)
+
+    def connect_as(self, kind: type[AnyPeer], name: str, receive_buffer: int | None = None) -> AnyPeer:
+        """Connect a named client that knows how to speak to this kind of server."""
+        peer = kind(name, self, self.transcript, self.patience, receive_buffer=receive_buffer)
         self.peers.append(peer)
         return peer
 
     def greet(self, peer: Peer, why: str = "") -> None:
         """Let a new client do the smallest exchange that this service knows."""
-        peer.send(self.exchange.question)
-        peer.expect(self.exchange.answer, why)
+        self._ask(peer)
+        self._expect_answer(peer, why)
+
+    def _ask(self, peer: Peer) -> None:
+        self.asked += 1
+        question = self.exchange.question
+        peer.send(question % self.asked if self.exchange.numbered else question)
+
+    def _expect_answer(self, peer: Peer, why: str) -> None:
+        if self.exchange.numbered:
+            peer.expect_through(self.exchange.answer, why=why)
+        else:
+            peer.expect(self.exchange.answer, why)
+
+    @property
+    def _told(self) -> str:
+        """The smallest exchange as the arguments of a call in the script."""
+        return f"{self.exchange.question!r}, {self.exchange.answer!r}"
+
+    def come_and_go(self, clients: int, seed: int) -> None:
+        """Let clients come, most of them talk, and all of them leave: by an end, by a reset, without a word."""
+        chance = random.Random(seed)
+        with self.transcript.muted(f"server.come_and_go({clients}, {seed}, {self._told})"):
+            for turn in range(clients):
+                peer = self.connect(f"client{turn + 1}")
+                way = chance.choice(("end", "reset", "close"))
+                if way != "close":
+                    self.greet(peer)
+                peer.reset() if way == "reset" else peer.close()
 
     def serve_in_turn(self, number: int, why: str = "") -> None:
         """Let `number` clients ask one after another: a thread that is about to end the server gets its turn, too."""
-        question, answer = self.exchange.question, self.exchange.answer
-        with self.transcript.muted(f"server.serve_in_turn({number}, {question!r}, {answer!r})"):
+        with self.transcript.muted(f"server.serve_in_turn({number}, {self._told})"):
             for _ in range(number):
                 peer = self.connect("bob")
                 self.greet(peer, why)
@@ -90,21 +115,21 @@ class Subject:
 
     def serve_crowd(self, number: int) -> None:
         """Connect `number` clients before any is accepted; each asks, must get its answer, and ends its stream."""
-        question, answer = self.exchange.question, self.exchange.answer
-        self.transcript.act(f"server.serve_crowd({number}, {question!r}, {answer!r})")
+        self.transcript.act(f"server.serve_crowd({number}, {self._told})")
         with self.transcript.muted():
             with self.frozen():
                 crowd = [self.connect(f"client{turn}") for turn in range(1, number + 1)]
                 for peer in crowd:
-                    peer.send(question)
+                    self._ask(peer)
             for peer in crowd:
-                peer.expect(answer, f"Each of the {number} clients has to be served, in its turn at the latest.")
+                self._expect_answer(peer, f"Each of the {number} clients has to be served, in its turn at the latest.")
                 peer.half_close()
 
-    def drop_clients(self) -> None:
-        """Let go of all clients."""
+    def close(self) -> None:
+        """Let go of all clients, and end it."""
         for peer in self.peers:
             peer.drop()
+        super().close()
 
     # What is done to it
 
@@ -119,19 +144,10 @@ class Subject:
             yield
             self._act("thaw()", "goes on (SIGCONT)")
 
-    def settle(self) -> None:
-        """Wait until it has done all that is to be done: every thread of it waits for something."""
-        self.transcript.act("server.settle()")
-        self.program.wait_settled(SETTLED)
-
     def kill(self) -> None:
         """End it as a crash would."""
         self._act("kill()", "killed (SIGKILL)")
         self.program.kill()
-
-    def _act(self, call: str, note: str) -> None:
-        self.transcript.act(f"server.{call}")
-        self.transcript.record(SERVER, Kind.ACT, note=note)
 
     # What is expected of it
 
@@ -164,30 +180,6 @@ class Subject:
                 why="A server on 0.0.0.0 or '' can be reached from the whole network.",
             )
 
-    def expect_idle(self, why: str = "", window: float = SPIN_WINDOW) -> None:
-        """Expect that it uses no processor time while nothing is to be done (for `window` seconds)."""
-        self.transcript.act("server.expect_idle()")
-        share = self._runnable_share(window)
-        if share >= SPINNING:
-            share = self._runnable_share(SPIN_CONFIRMED)
-        if share >= SPINNING:
-            raise Fault(
-                "it spins: it uses the processor though there is nothing to do",
-                expected="0 % of a processor",
-                received=f"{100 * share:.0f} % of a processor",
-                why=why or "A loop goes round without ever waiting in accept(), recv() or select().",
-            )
-
-    def _runnable_share(self, window: float) -> float:
-        before, began = self.program.runnable_seconds(), time.monotonic()
-        time.sleep(window)  # the window of the measurement
-        return (self.program.runnable_seconds() - before) / (time.monotonic() - began)
-
-    def held(self) -> Figures:
-        """Return what it holds now, to be compared later."""
-        self.transcript.act("held = server.held()")
-        return self.program.figures()
-
     def expect_released(self, before: Figures, clients: int) -> None:
         """Expect that after `clients` more clients it holds no more than before."""
         self.transcript.act(f"server.expect_released(held, {clients})")
@@ -201,6 +193,15 @@ class Subject:
                 received=kept,
                 why="What is left open adds up: at 1,024 descriptors a server cannot accept anybody any more.",
             )
+
+    def expect_let_go(self, peer: Peer, why: str = "") -> None:
+        """Expect that the server closes its side of a connection within 2 seconds, whether the client reads or not."""
+        self.transcript.act(f"server.expect_let_go({peer.name})")
+        deadline = self.patience.deadline(STOP_PATIENCE)
+        while (side := self.connection(peer.local)) is not None and not side.ended:
+            if not deadline.remaining():
+                raise Fault(f"it has not closed {peer.name}'s connection within {deadline.seconds:.0f} s", why=why)
+            time.sleep(0.005)  # polls the kernel's table: a close is announced to nobody who does not read
 
     def expect_thread_for_each(self, before: Figures, clients: int) -> None:
         """Expect one thread (or process) more for each of `clients` clients that are connected."""
@@ -259,14 +260,9 @@ class Subject:
                 "recv() or sendall() has to be woken.",
             )
         self.transcript.record(SERVER, Kind.ACT, note="is gone")
-        self.program.output.finish(1.0)
-        if TRACEBACK in self.program.output.stderr.text():
-            raise Fault(
-                f"it ended with a traceback after {name}",
-                expected="no traceback",
-                received=f"a traceback that ends with {self.program.output.stderr.text().split()[-1]}",
-                why="Stopping a server is no error: its operator should not be shown one.",
-            )
+        self._expect_no_traceback(
+            "Stopping a server is no error: its operator should not be shown one.", f" after {name}"
+        )
 
 
 def _kept(before: Figures, now: Figures) -> str:

@@ -16,6 +16,14 @@ class Status(StrEnum):
     ERROR = "error"  # the harness could not make the check
 
 
+class Blocked(Exception):
+    """A check cannot be made, and the program is not to blame; the text says why."""
+
+
+class Hindered(Exception):
+    """The machine does not let the harness make a check; the text says what to do about it."""
+
+
 @dataclass
 class Verdict:
     """One check, made once (or several times, see `attempts`)."""
@@ -35,7 +43,8 @@ class Verdict:
     difference: int | None = None  # the place of the first byte that differs
     why: str = ""
     hint: str = ""
-    server: str = ""  # how it ended, or that it runs
+    role: str = "server"  # what the program under test is: "server" or "client"
+    server: str = ""  # how the program ended, or that it runs
     output: str = ""  # the end of what it printed
     by_hand: str = ""  # the script that shows the fault, in the folder of the run
     transcript: list[dict[str, Any]] = field(default_factory=list)

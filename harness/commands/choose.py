@@ -77,7 +77,7 @@ def shown(path: Path) -> str:
 
 def todo_line(step: Step) -> str | None:
     """Return where the first TODO of a step stands (`labs/framing.py, line 18`), None if there is none left."""
-    for file in load_course().lab(step.lab).files:
+    for file in load_course().lab(step.lab).places:
         path = LABS / file
         if path.is_file():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,6 +1,7 @@
 """`lab`, `lab run`, `lab hint`, `lab reset`: what a student types, beside `lab check`."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
 from harness.course import load_course
@@ -8,6 +9,11 @@ from harness.course.layout import LABS
 from harness.course.progress import load_progress
 from harness.course.stubs import has_solutions, put_stub
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.launch import Command
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 5555
 
 
 def where(_: argparse.Namespace) -> int:
@@ -35,19 +41,39 @@ def where(_: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Start a lab's server on this terminal."""
-    from harness.launch.program import LaunchError, run_in_foreground
-    from harness.launch.sockets import holder
-
+    """Start a lab's program on this terminal."""
     lab, _ = lab_and_step(args.lab)
     command = program_of(lab, solution=args.solution)
+    if lab.kind == "client":
+        return _in_foreground(command, args)
+    from harness.launch.sockets import holder
+
     if args.port and (user := holder(args.port)):
         raise UsageError(
             f"port {args.port} is in use by {user}; end that program, or choose another port: "
             f"{LAB} run {args.lab} --port 0 takes a free one"
         )
-    print(f"{shown(command.folder / lab.program)}: stop it with Ctrl-C; talk to it with", flush=True)
-    print(f"    nc {args.host} {args.port or 'PORT'}", flush=True)
+    port = args.port or "PORT"
+    print(
+        f"{shown(command.folder / lab.program)}: stop it with Ctrl-C; talk to it from another terminal with", flush=True
+    )
+    print(f"    nc {args.host} {port}", flush=True)
+    if lab.kind == "chat":
+        there = f" --host {args.host}" if args.host != DEFAULT_HOST else ""
+        there += f" --port {port}" if args.port != DEFAULT_PORT else ""
+        print(f"    {LAB} chat{there}", flush=True)
+    return _in_foreground(command, args)
+
+
+def chat(args: argparse.Namespace) -> int:
+    """Join a chat with the client of the course: the student's own, or ours."""
+    client = next(lab for lab in load_course().labs if lab.kind == "client")
+    return _in_foreground(program_of(client, solution=args.solution), args)
+
+
+def _in_foreground(command: "Command", args: argparse.Namespace) -> int:
+    from harness.launch.program import LaunchError, run_in_foreground
+
     try:
         return run_in_foreground(command, args.host, args.port)
     except LaunchError as error:

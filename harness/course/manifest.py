@@ -44,11 +44,17 @@ class Lab:
     minutes: int
     gate: str  # the check without which no other makes sense
     steps: tuple[Step, ...]
+    continues: tuple[str, ...] = ()  # modules of earlier labs that have places for steps of this one, too
 
     @property
     def files(self) -> tuple[str, ...]:
         """The Python files of this lab, its program first."""
         return (self.program, *self.modules)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The Python files in which this lab has something to write."""
+        return (*self.files, *self.continues)
 
     @property
     def points(self) -> int:
