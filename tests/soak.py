@@ -35,7 +35,12 @@ def main() -> int:
     for hog in hogs:
         hog.start()
     chosen = [(lab, server.name, command(server), any_model) for lab, server, any_model in cases()]
-    programs = {1: "lab01_blocking_echo.py", 2: "lab02_line_server.py", 3: "lab03_threaded_echo.py"}
+    programs = {
+        1: "lab01_blocking_echo.py",
+        2: "lab02_line_server.py",
+        3: "lab03_threaded_echo.py",
+        5: "lab05_select_echo.py",
+    }
     chosen += [(lab, file, f"{sys.executable} {ROOT / 'solutions' / file}", False) for lab, file in programs.items()]
     bad = 0
     for lab, name, target, any_model in chosen:

@@ -21,6 +21,11 @@ def cases() -> list[tuple[int, catalogue.Server, bool]]:
     found += [(3, server, server.model not in MODELS) for server in echo if server.model != "sequential"]
     found += [(1, server, False) for server in echo if server.model == "sequential"]
     found += [(2, server, False) for server in lines]
+    # Lab 5 moves mebibytes and brings a thousand clients at once: byte by byte the one takes too long, and the other
+    # with a process each; a pool of threads has an end.
+    found += [
+        (5, server, True) for server in echo if server.model == "event loop" or server.name == "echo_socketserver"
+    ]
     return found
 
 
@@ -46,6 +51,11 @@ def test_lab_3_is_not_passed_by_a_single_thread() -> None:
     loop = next(server for server in catalogue.echo_servers() if server.name == "echo_selectors")
     _, results = check(3, command(loop))
     assert of_status(results, "fail") == {"thread-per-client"}
+
+
+def test_lab_5_is_not_passed_by_threads() -> None:
+    _, results = check(5, f"{sys.executable} {Path('solutions/lab03_threaded_echo.py')}")
+    assert of_status(results, "fail") == {"one-thread-for-all"}
 
 
 def test_lab_1_checked_as_lab_3_is_told_that_it_serves_one_after_another() -> None:

@@ -2,13 +2,14 @@
 
 import ast
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from support import SOLUTIONS, check, of_status, python
 
 from harness.course import Lab, load_course
-from harness.course.layout import LABS
+from harness.course.layout import CHECKS, LABS
 from harness.course.stubs import MarkerError, fill, parse, pristine, steps_in
 
 COURSE = load_course()
@@ -16,12 +17,14 @@ STAGES = [(lab, done) for lab in COURSE.labs for done in range(len(lab.steps) + 
 
 
 def student_folder(folder: Path, lab: Lab, done: int) -> Path:
-    """Write the files of a student who has done the first `done` steps of a lab; return the lab's program."""
-    steps = {step.id for step in lab.steps[:done]}
+    """Write the files of a student who has done all earlier labs and the first `done` steps of this one.
+
+    Return the lab's program.
+    """
+    steps = {step.id for earlier in COURSE.labs if earlier.number < lab.number for step in earlier.steps}
+    steps |= {step.id for step in lab.steps[:done]}
     for file in COURSE.files:
-        text = (SOLUTIONS / file).read_text(encoding="utf-8")
-        everything = steps_in(text)
-        (folder / file).write_text(fill(text, steps if file in lab.files else everything), encoding="utf-8")
+        (folder / file).write_text(fill((SOLUTIONS / file).read_text(encoding="utf-8"), steps), encoding="utf-8")
     return folder / lab.program
 
 
@@ -65,8 +68,12 @@ def test_a_solution_imports_the_standard_library_and_earlier_files_only(file: st
 
 def test_every_step_has_a_place_in_the_files_of_its_lab() -> None:
     for lab in COURSE.labs:
-        marked = set().union(*(steps_in((SOLUTIONS / file).read_text(encoding="utf-8")) for file in lab.files))
-        assert marked == {step.id for step in lab.steps}
+        marked = set().union(*(steps_in((SOLUTIONS / file).read_text(encoding="utf-8")) for file in lab.places))
+        mine = {step.id for step in lab.steps}
+        assert mine == {step for step in marked if step.startswith(f"{lab.number}.")}
+        assert set().union(
+            *(steps_in((SOLUTIONS / file).read_text(encoding="utf-8")) for file in lab.files)
+        ) - mine <= {step.id for other in COURSE.labs if set(other.continues) & set(lab.files) for step in other.steps}
 
 
 def test_the_manifest_is_sound() -> None:
@@ -83,10 +90,9 @@ def test_the_manifest_is_sound() -> None:
 
 
 def test_every_check_is_made_in_some_lab_and_every_name_in_the_manifest_is_a_check() -> None:
-    from harness.checks import check_echo, check_lines, check_process
     from harness.checks.mark import check_id
 
-    modules = (check_echo, check_lines, check_process)
+    modules = [import_module(f"harness.checks.{file.stem}") for file in CHECKS.glob("check_*.py")]
     written = {check_id(name) for module in modules for name in vars(module) if name.startswith("check_")}
     assert written == {name for lab in COURSE.labs for step in lab.steps for name in step.checks}
 

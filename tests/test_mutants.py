@@ -23,7 +23,7 @@ from harness.launch.ports import reserved_port
 from harness.launch.sockets import holder
 
 PYTHON = (sys.executable, "-S")  # starts faster: mutants need nothing but the standard library
-DEFAULT_ADDRESS, DEFAULT_PORT = "has-default-address", 5555
+DEFAULT_ADDRESS, DEFAULT_SERVER, DEFAULT_PORT = "has-default-address", "has-default-server", 5555
 OF_THE_PROCESS = (  # the checks of C7 that take longest
     "binds-what-it-is-told",
     DEFAULT_ADDRESS,
@@ -96,7 +96,7 @@ def hurried(script: Path, folder: Path) -> Path:
 
 def run_by_hand(script: Path, program: Path) -> CompletedProcess[str]:
     """Run such a script against a program."""
-    default = script.stem == DEFAULT_ADDRESS
+    default = script.stem in (DEFAULT_ADDRESS, DEFAULT_SERVER)
     with reserved_port(port=DEFAULT_PORT) if default else nullcontext():
         if default and (user := holder(DEFAULT_PORT)):
             pytest.skip(f"port {DEFAULT_PORT} is in use by {user}")

@@ -32,7 +32,13 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SOLUTIONS = HERE.parents[1] / "solutions"
-PROGRAMS = {1: "lab01_blocking_echo.py", 2: "lab02_line_server.py", 3: "lab03_threaded_echo.py"}
+PROGRAMS = {
+    1: "lab01_blocking_echo.py",
+    2: "lab02_line_server.py",
+    3: "lab03_threaded_echo.py",
+    5: "lab05_select_echo.py",
+    7: "lab07_chat_client.py",
+}
 KEYS = {"name", "clause", "seen_as", "file", "story", "caught_by", "old", "new", "change"}
 
 

@@ -1,7 +1,8 @@
 """The correct servers of this folder: every check must pass on each of them that its lab is about.
 
 They share the contract: not the language, not the I/O model, not a word of their logs (those on asyncio share how they
-start and end).
+start and end). Of the chats, the two with threads share a room, and so do the two on asyncio; the wording is each
+one's own.
 
     python3 catalogue.py        # builds what is to be built and lists everything
 """
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 HERE = Path(__file__).resolve().parent
-BUILD_SECONDS = 120  # more than a compiler can need for 200 lines
+BUILD_SECONDS = 120  # more than a compiler can need for some hundred lines
 
-Kind = Literal["echo", "lines"]
+Kind = Literal["echo", "lines", "chat"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Server:
     command: tuple[str, ...]
     model: str  # "sequential", "threads", "pool", "processes" or "event loop"
     needs: tuple[str, ...]  # of "cc", "node", "fork", "linux", "posix"
+    bounded: bool = True  # of a chat: whether it hangs up on who does not read (if not, it is one for lab 4 alone)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Source:
     kind: Kind
     model: str
     needs: tuple[str, ...] = ()
+    bounded: bool = True
 
     @property
     def name(self) -> str:
@@ -66,6 +69,13 @@ SOURCES = (
     Source("lines_asyncio.py", "lines", "event loop"),
     Source("lines.c", "lines", "threads", ("cc", "posix")),
     Source("lines.mjs", "lines", "event loop", ("node",)),
+    Source("chat_locked.py", "chat", "threads", ("posix",), bounded=False),
+    Source("chat_queues.py", "chat", "threads", ("posix",)),
+    Source("chat_selectors.py", "chat", "event loop"),
+    Source("chat_streams.py", "chat", "event loop"),
+    Source("chat_protocol.py", "chat", "event loop"),
+    Source("chat_epoll.c", "chat", "event loop", ("cc", "linux")),
+    Source("chat.mjs", "chat", "event loop", ("node",)),
 )
 
 
@@ -79,6 +89,11 @@ def line_servers(cache: Path | None = None) -> Iterator[Server]:
     return _servers("lines", cache)
 
 
+def chat_servers(cache: Path | None = None) -> Iterator[Server]:
+    """Yield the chat servers that can run here; C programs are built into `cache`."""
+    return _servers("chat", cache)
+
+
 def missing(cache: Path | None = None) -> dict[str, str]:
     """Return the servers that cannot run here, by name, each with the reason."""
     return {source.name: reason for source in SOURCES if (reason := _obstacle(source, cache)) is not None}
@@ -87,13 +102,13 @@ def missing(cache: Path | None = None) -> dict[str, str]:
 def _servers(kind: Kind, cache: Path | None) -> Iterator[Server]:
     for source in SOURCES:
         if source.kind == kind and _obstacle(source, cache) is None:
-            yield Server(source.name, kind, _command(source, cache), source.model, source.needs)
+            yield Server(source.name, kind, _command(source, cache), source.model, source.needs, source.bounded)
 
 
 def _command(source: Source, cache: Path | None) -> tuple[str, ...]:
     path = HERE / source.file
     if path.suffix == ".c":
-        return (str(_built(path, cache)),)
+        return (str(built(path, cache)),)
     if path.suffix == ".mjs":
         return (_tool("node") or "node", str(path))
     return (sys.executable, str(path))
@@ -106,7 +121,7 @@ def _obstacle(source: Source, cache: Path | None) -> str | None:
             return reason
     if source.file.endswith(".c"):
         try:
-            _built(HERE / source.file, cache)
+            built(HERE / source.file, cache)
         except BuildError as error:
             return str(error)
     return None
@@ -136,7 +151,7 @@ class BuildError(Exception):
 
 
 @functools.cache
-def _built(source: Path, cache: Path | None) -> Path:
+def built(source: Path, cache: Path | None = None) -> Path:
     """Return the program made from a C source, building it unless the cache has it.
 
     The name of the program holds a digest of the source, so an edited source is built again; it appears in the
@@ -182,7 +197,7 @@ def _default_cache() -> Path:
 
 def main() -> None:
     """List every server: those that run here with their commands, the others with the reason."""
-    for server in (*echo_servers(), *line_servers()):
+    for server in (*echo_servers(), *line_servers(), *chat_servers()):
         print(f"{server.name:24} {server.model:12} {' '.join(server.command)}")
     for name, reason in missing().items():
         print(f"{name:24} cannot run here: {reason}")

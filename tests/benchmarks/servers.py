@@ -1,0 +1,118 @@
+"""How fast the select() servers of the course are, against peers in C and on asyncio and uvloop, in the same run.
+
+    .venv/bin/python tests/benchmarks/servers.py [--rounds 5] [--seconds 1]
+
+Every row is a ratio: the course's server over the peer, both measured by the same load client (load.c, built on the
+spot), in turns. The figure is the median over the rounds, with its range. A server has one core, the client the
+other. The load client checks each reply and each delivery.
+"""
+
+import argparse
+import importlib.util
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.launch.ports import reserved_port
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "servers"))
+
+import catalogue  # noqa: E402
+
+PEERS = [sys.executable, str(HERE / "asyncio_peers.py")]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: what is asked of the server, and the ratio that it should reach."""
+
+    title: str
+    ours: str
+    peer: str
+    load: tuple[str, ...]
+    at_least: float
+
+
+def rows() -> list[Row]:
+    """Return all comparisons."""
+    found = [Row(f"lab 5, echo, {n} clients", "lab 5", "C, epoll", ("echo", n), 0.90) for n in ("100", "1000")]
+    found += [Row(f"lab 5, echo, {n} clients", "lab 5", "uvloop", ("echo", n), 1.0) for n in ("100", "1000")]
+    found += [Row("lab 6, chat, 100 clients, 1 line in flight", "lab 6", "C, chat", ("chat", "100", "1"), 0.85)]
+    for n in ("100", "1000"):
+        title, load = f"lab 6, chat, {n} clients, 100 lines in flight", ("chat", n, "100")
+        found += [Row(title, "lab 6", "C, chat", load, 0.50), Row(title, "lab 6", "asyncio, chat", load, 1.0)]
+    return found
+
+
+def commands() -> dict[str, list[str]]:
+    """Return the command of each server that can be had here."""
+    found = {
+        "lab 5": [sys.executable, str(ROOT / "solutions" / "lab05_select_echo.py")],
+        "lab 6": [sys.executable, str(ROOT / "solutions" / "lab06_select_chat.py")],
+        "asyncio, chat": [*PEERS, "chat"],
+    }
+    if importlib.util.find_spec("uvloop"):
+        found["uvloop"] = [*PEERS, "echo", "--uvloop"]
+    servers = {server.name: list(server.command) for server in (*catalogue.echo_servers(), *catalogue.chat_servers())}
+    for name, ours in (("C, epoll", "echo_epoll_c"), ("C, chat", "chat_epoll_c")):
+        if ours in servers:
+            found[name] = servers[ours]
+    return found
+
+
+def measure(command: list[str], load: tuple[str, ...], client: Path, seconds: float) -> float:
+    """Start a server, load it, end it; return requests or deliveries per second."""
+    kind, number, *in_flight = load
+    with reserved_port() as port:
+        words = ["taskset", "-c", "0", *command, "--port", str(port)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            server.stdout.readline()
+            told = [str(client), kind, "127.0.0.1", str(port), number, str(seconds), *in_flight]
+            done = subprocess.run(["taskset", "-c", "1", *told], capture_output=True, text=True, check=False)
+            server.kill()
+    found = re.match(r"(\d+) per second", done.stdout)
+    if not found:
+        sys.exit(f"{' '.join(command)} under {' '.join(load)}: {done.stderr.strip() or done.stdout.strip()}")
+    return float(found[1])
+
+
+def main() -> None:
+    """Print the table; say of every peer that is not here why."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("-k", default="", help="only rows whose title contains this")
+    args = parser.parse_args()
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("two cores are needed: one for the server, one for its clients")
+    client = catalogue.built(HERE / "load.c")
+    have = commands()
+    print(f"{'':44} {'peer':14} {'ratio (range)':22} {'ours / s':>12} {'peer / s':>12}  asked")
+    for row in rows():
+        if args.k not in row.title:
+            continue
+        if row.peer not in have:
+            print(f"{row.title:44} {row.peer:14} is not to be had here")
+            continue
+        pairs = []
+        for _ in range(args.rounds):
+            ours, peer = (measure(have[name], row.load, client, args.seconds) for name in (row.ours, row.peer))
+            pairs.append((ours, peer))
+            time.sleep(0.1)  # lets what the last pair has left behind come to its end
+        ratios = sorted(ours / peer for ours, peer in pairs)
+        told = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        figures = (statistics.median(column) for column in zip(*pairs, strict=True))
+        told_figures = " ".join(f"{figure:>12,.0f}" for figure in figures)
+        print(f"{row.title:44} {row.peer:14} {told:22} {told_figures}  {row.at_least:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
