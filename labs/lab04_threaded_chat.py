@@ -24,10 +24,10 @@ class ThreadedChat:
     def attend(self, connection: socket.socket) -> None:
         """The work of one thread: bring to the room what its client sends, from the first byte to the last."""
         client = Client(connection)
-        self.do(self.room.enter, client)
         try:
-            # TODO 4.1: as long as the client is not `leaving` and recv() brings data, let the
-            #   room receive() it: self.do(self.room.receive, client, data).
+            # TODO 4.1: let the client enter() the room: self.do(self.room.enter, client). Then,
+            #   as long as it is not `leaving` and recv() brings data, let the room receive()
+            #   that, in the same way.
             raise NotImplementedError("step 4.1")
         finally:
             self.do(self.room.leave, client)

@@ -74,7 +74,8 @@ class ChatRoom:
             pieces = [(one.connection, everything) for one in self.members.values() if one not in self.addressed]
         for client in self.addressed:
             self.catch_up(client)
-            pieces.append((client.connection, b"".join(client.mail)))
+            if client.mail:
+                pieces.append((client.connection, b"".join(client.mail)))
             client.mail.clear()
             client.heard = 0
         self.addressed.clear()
@@ -98,6 +99,7 @@ class ChatRoom:
             self.command(client, word, rest)
         else:
             # TODO 4.4: tell all others the line, with the client's name as its source.
+            pass
 
     def command(self, client: Client, word: str, rest: str) -> None:
         """Carry out a command: its word, and what stands behind the space after it."""

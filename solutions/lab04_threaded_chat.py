@@ -24,10 +24,10 @@ class ThreadedChat:
     def attend(self, connection: socket.socket) -> None:
         """The work of one thread: bring to the room what its client sends, from the first byte to the last."""
         client = Client(connection)
-        self.do(self.room.enter, client)
         try:
-            ### BEGIN SOLUTION 4.1: as long as the client is not `leaving` and recv() brings data, let the
-            ### room receive() it: self.do(self.room.receive, client, data).
+            ### BEGIN SOLUTION 4.1: let the client enter() the room: self.do(self.room.enter, client). Then, as long
+            ### as it is not `leaving` and recv() brings data, let the room receive() that, in the same way.
+            self.do(self.room.enter, client)
             while not client.leaving and (data := connection.recv(65536)):
                 self.do(self.room.receive, client, data)
             ### END SOLUTION

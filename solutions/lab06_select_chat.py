@@ -87,11 +87,8 @@ class ChatServer(SelectServer):
 
     def refuse(self, connection: socket.socket) -> None:
         """Tell a client for whom there is no room that this is so, if it can be told at once."""
-        ### BEGIN SOLUTION 6.7: send it as_line("ERROR", "server-full: ..."); it may be gone already (OSError).
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it may be gone already
             connection.send(as_line("ERROR", "server-full: come back later"))
-        ### STUB
-        ### END SOLUTION
 
 
 if __name__ == "__main__":

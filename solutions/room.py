@@ -81,7 +81,8 @@ class ChatRoom:
             pieces = [(one.connection, everything) for one in self.members.values() if one not in self.addressed]
         for client in self.addressed:
             self.catch_up(client)
-            pieces.append((client.connection, b"".join(client.mail)))
+            if client.mail:
+                pieces.append((client.connection, b"".join(client.mail)))
             client.mail.clear()
             client.heard = 0
         self.addressed.clear()
@@ -114,6 +115,7 @@ class ChatRoom:
             ### BEGIN SOLUTION 4.4: tell all others the line, with the client's name as its source.
             self.tell_all(client.name, line, but=client)
             ### STUB
+            #: pass
             ### END SOLUTION
 
     def command(self, client: Client, word: str, rest: str) -> None:

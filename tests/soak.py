@@ -14,6 +14,8 @@ import time
 from support import ROOT, check
 from test_correct_servers import cases, command
 
+from harness.course import load_course
+
 SLOW = ("echo_one_byte", "lines_one_byte")  # a system call a byte: a tenth of the rounds
 
 
@@ -35,25 +37,21 @@ def main() -> int:
     for hog in hogs:
         hog.start()
     chosen = [(lab, server.name, command(server), any_model) for lab, server, any_model in cases()]
-    programs = {
-        1: "lab01_blocking_echo.py",
-        2: "lab02_line_server.py",
-        3: "lab03_threaded_echo.py",
-        5: "lab05_select_echo.py",
-    }
-    chosen += [(lab, file, f"{sys.executable} {ROOT / 'solutions' / file}", False) for lab, file in programs.items()]
+    for lab in load_course().labs:
+        chosen.append((lab.number, lab.program, f"{sys.executable} {ROOT / 'solutions' / lab.program}", False))
     bad = 0
-    for lab, name, target, any_model in chosen:
-        if args.lab not in (None, lab) or not any(word in name for word in args.only):
+    for number, name, target, any_model in chosen:
+        if args.lab not in (None, number) or not any(word in name for word in args.only):
             continue
         rounds = max(1, args.rounds // 10) if name in SLOW else args.rounds
         began = time.monotonic()
-        _, results = check(lab, target, "--repeat", str(rounds), *["--any-model"] * any_model, timeout=3600)
+        _, results = check(number, target, "--repeat", str(rounds), *["--any-model"] * any_model, timeout=3600)
         wrong = [one for one in results["checks"] if one["failures"] or one["status"] != "pass"]
         bad += len(wrong)
         seconds = time.monotonic() - began
         print(
-            f"lab {lab}  {name:<28} {rounds:>4} rounds  {seconds:6.0f} s  {'ok' if not wrong else 'FAILED'}", flush=True
+            f"lab {number}  {name:<28} {rounds:>4} rounds  {seconds:6.0f} s  {'ok' if not wrong else 'FAILED'}",
+            flush=True,
         )
         for one in wrong:
             print(f"    {one['id']}: {one['failures']} of {one['attempts']}: {one['message']}", flush=True)

@@ -16,7 +16,7 @@ MODELS = "threads", "processes"  # what lab 3 is about
 
 def cases() -> list[tuple[int, catalogue.Server, bool]]:
     """Return which lab each server is checked as, and whether the I/O model is left out."""
-    echo, lines = list(catalogue.echo_servers()), list(catalogue.line_servers())
+    echo, lines, chats = (list(of()) for of in (catalogue.echo_servers, catalogue.line_servers, catalogue.chat_servers))
     found = [(1, server, True) for server in echo]
     found += [(3, server, server.model not in MODELS) for server in echo if server.model != "sequential"]
     found += [(1, server, False) for server in echo if server.model == "sequential"]
@@ -26,6 +26,8 @@ def cases() -> list[tuple[int, catalogue.Server, bool]]:
     found += [
         (5, server, True) for server in echo if server.model == "event loop" or server.name == "echo_socketserver"
     ]
+    found += [(4, server, server.model != "threads") for server in chats]
+    found += [(6, server, True) for server in chats if server.bounded]
     return found
 
 
@@ -55,6 +57,12 @@ def test_lab_3_is_not_passed_by_a_single_thread() -> None:
 
 def test_lab_5_is_not_passed_by_threads() -> None:
     _, results = check(5, f"{sys.executable} {Path('solutions/lab03_threaded_echo.py')}")
+    assert of_status(results, "fail") == {"one-thread-for-all"}
+
+
+def test_lab_6_is_not_passed_by_threads() -> None:
+    threads = next(server for server in catalogue.chat_servers() if server.name == "chat_queues")
+    _, results = check(6, command(threads), "-k", "one-thread or asks or registers or listens")
     assert of_status(results, "fail") == {"one-thread-for-all"}
 
 

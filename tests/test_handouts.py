@@ -51,6 +51,7 @@ VARYING = [
     (r"127\.0\.0\.1:(?!5555\b)\d+", "127.0.0.1:PORT"),
     (r"'[a-z]{12}(\\n)?'", r"'WORD\1'"),  # words that no program can know beforehand
     (r"\bline \d+", "line N"),
+    (r"\[\d\d:\d\d:\d\d\]", "[HH:MM:SS]"),
     (r"\b\d+ (s|seconds)\b", r"N \1"),  # deadlines follow the speed of the machine
     (r"^ +\d+\.\d  ", "T "),  # milliseconds, in front of a line of a transcript
     (r" +", " "),

@@ -28,6 +28,7 @@ MIB = 1 << 20
     "C4",
     "`SERVER` lines that together contain each of the five command words",
     "One line or several, from the SERVER, to the asker alone.",
+    needs=("lists-members",),
 )
 def check_helps(server: Subject) -> None:
     """`/help` tells the asker all five commands, and nobody else anything."""
@@ -42,6 +43,7 @@ def check_helps(server: Subject) -> None:
     "C4",
     "`unknown-command` (its text contains the word, `/foo`)",
     "Compare the whole word, up to the first space, with each command; what is left over is unknown.",
+    needs=("lists-members",),
 )
 def check_refuses_unknown_commands(server: Subject) -> None:
     """A word that is no command is refused by its name, also if it only begins like one."""
@@ -65,7 +67,12 @@ def check_refuses_unknown_commands(server: Subject) -> None:
     ann.expect_list("ann", "bob", why=ALONE)
 
 
-@check("C4", WHISPER, "Look the name up among the members; tell that one, and tell the sender that it was done.")
+@check(
+    "C4",
+    WHISPER,
+    "Look the name up among the members; tell that one, and tell the sender that it was done.",
+    needs=("lists-members",),
+)
 def check_whispers(server: Subject) -> None:
     """A whisper reaches the one that it is for, and nobody else; the sender is told."""
     ann, bob, cat = company(server, "ann", "bob", "cat")
@@ -147,7 +154,10 @@ def check_refuses_whispers(server: Subject) -> None:
     "C4",
     WHISPER,
     "Who has left is not in the room; who has another name is found by that.",
-    needs=("refuses-whispers", "tells-who-left"),
+    needs=(
+        "refuses-whispers",
+        "tells-who-left",
+    ),
 )
 def check_whispers_to_who_is_here(server: Subject) -> None:
     """A whisper does not reach who has left, but who has the name now."""
@@ -164,7 +174,12 @@ def check_whispers_to_who_is_here(server: Subject) -> None:
     ann.expect_private_to("Bob", "and now?")
 
 
-@check("C4", NICK, "Everybody gets one line with both names; from then on only the new one counts.")
+@check(
+    "C4",
+    NICK,
+    "Everybody gets one line with both names; from then on only the new one counts.",
+    needs=("messages-reach-all-others",),
+)
 def check_renames(server: Subject) -> None:
     """`/nick` is told to everyone once; messages and the list have the new name from then on."""
     ann, bob, cat = company(server, "ann", "bob", "cat")
@@ -249,7 +264,10 @@ def check_refuses_renames(server: Subject) -> None:
 
 
 @check(
-    "C4", "`/list x`, `/help x` and `/exit x` ignore them or answer `usage`", "The word decides; what follows is free."
+    "C4",
+    "`/list x`, `/help x` and `/exit x` ignore them or answer `usage`",
+    "The word decides; what follows is free.",
+    needs=("messages-reach-all-others",),
 )
 def check_bears_arguments_too_many(server: Subject) -> None:
     """Arguments too many harm nothing."""
@@ -261,7 +279,12 @@ def check_bears_arguments_too_many(server: Subject) -> None:
     bob.expect_message("ann", "still here")
 
 
-@check("B4", LONG, "LineBuffer says None for a line that was too long: the room refuses it.")
+@check(
+    "B4",
+    LONG,
+    "LineBuffer says None for a line that was too long: the room refuses it.",
+    needs=("messages-reach-all-others",),
+)
 def check_refuses_a_line_too_long(server: Subject) -> None:
     """A line of more than 4096 bytes is refused once, and no part of it is told to anybody; the client stays."""
     ann, bob = company(server, "ann", "bob")

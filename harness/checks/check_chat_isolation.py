@@ -25,11 +25,21 @@ BATCH = 64  # such lines that are sent at once
 NEARLY = 960_000  # bytes; a server may let go when it keeps 1,000,000, and has to above 1 MiB
 FEW = 7  # lines that a server reads at once
 TAKEN_BY_KERNELS = 5 << 20  # bytes; a kernel takes up to 4.3 MB for a peer that never reads
-SOME, MUCH = 300_000, 900_000  # bytes that a server has to keep itself, and with which it must not let go of a client
+LITTLE, SOME, MUCH = 20_000, 300_000, 900_000  # bytes that a server has to keep, with which it must not let go
+TOO_MUCH = 3 << 19  # bytes that the server alone keeps, where the system shows it
+ANSWERS = 2500  # more than a kernel takes for a small receive buffer, and less than ends a slow reader
 FAR_TOO_MUCH = 12 << 20
 
 
-@check("C6", ISOLATION, "What waits for one client must not stand in the way of accept() or of another client.")
+@check(
+    "C6",
+    ISOLATION,
+    "What waits for one client must not stand in the way of accept() or of another client.",
+    needs=(
+        "messages-reach-all-others",
+        "refuses-bad-names",
+    ),
+)
 def check_silence_delays_nobody(server: Subject) -> None:
     """Clients that are silent, nameless, or in the middle of a line delay nobody."""
     with server.frozen():
@@ -52,7 +62,15 @@ def check_silence_delays_nobody(server: Subject) -> None:
         guest.register()
 
 
-@check("C6", ISOLATION, "After a part of what one client sends, it is the turn of the others.")
+@check(
+    "C6",
+    ISOLATION,
+    "After a part of what one client sends, it is the turn of the others.",
+    needs=(
+        "lists-members",
+        "ignores-blank-lines",
+    ),
+)
 def check_floods_delay_nobody(server: Subject) -> None:
     """While one client sends without a pause, others are served."""
     ann, bob = company(server, "ann", "bob")
@@ -68,7 +86,15 @@ def check_floods_delay_nobody(server: Subject) -> None:
         guest.expect_joined("eve")
 
 
-@check("C6", ISOLATION, "Whatever the bytes are: decode line by line, and catch what one client causes.")
+@check(
+    "C6",
+    ISOLATION,
+    "Whatever the bytes are: decode line by line, and catch what one client causes.",
+    needs=(
+        "bytes-that-are-no-text",
+        "replaces-control-characters",
+    ),
+)
 def check_garbage_harms_nobody(server: Subject, seed: int) -> None:
     """Random bytes, before and after registration, harm nobody but their sender."""
     ann, bob = company(server, "ann", "bob")
@@ -118,6 +144,7 @@ def flood(sender: Guest, first: int, lines: int, text: str = "x" * LINE) -> int:
     "C6",
     ISOLATION,
     "No send() may wait: sockets that do not block, and a buffer for each client for what the kernel does not take.",
+    needs=("messages-reach-all-others",),
 )
 def check_late_reader_delays_nobody(server: Subject) -> None:
     """While one client does not read megabytes that are for it, the others are served."""
@@ -143,15 +170,26 @@ def check_late_reader_gets_everything(server: Subject) -> None:
     ann = join(server, "ann")
     bob = join(server, "bob", ann, receive_buffer=4096)
     number = 0
-    for most in (SOME, MUCH):
+    for most, lines in ((LITTLE, 1), (MUCH, BATCH)):  # line by line, a full kernel takes nothing; of a batch, a part
         while number * LINE < TAKEN_BY_KERNELS and kept_for(server, bob, number) < most:
-            number = flood(ann, number, BATCH)
+            number = flood(ann, number, lines)
             ann.expect_silence("bob is slow, but not too slow: he is still there.")
-        expect_flood(bob, "ann", number)
+        expect_flood(bob, "ann", 0, lines)
+        flood(ann, number, lines)  # now there is a little room for it, and others are before it
+        ann.expect_silence()
+        expect_flood(bob, "ann", lines, number + lines)
         number = 0
     ann.expect_list("ann", "bob")
     ann.say("are you still there?")
     bob.expect_message("ann", "are you still there?")
+    eve = join(server, "eve", ann, bob, receive_buffer=4096)
+    eve.send(b"/list\n" * ANSWERS)
+    eve.half_close()
+    ann.expect_left("eve")
+    with server.transcript.muted(f"for _ in range({ANSWERS}): eve.expect_answer_of_list('ann', 'bob', 'eve')"):
+        for _ in range(ANSWERS):
+            eve.expect_answer_of_list("ann", "bob", "eve", why="eve can still read: what she asked for is due to her.")
+    eve.expect_closed()
 
 
 def kept_for(server: Subject, guest: Guest, lines: int) -> int:
@@ -163,10 +201,10 @@ def kept_for(server: Subject, guest: Guest, lines: int) -> int:
     return said - side.unsent - guest.arrived()
 
 
-def expect_flood(guest: Guest, sender: str, lines: int) -> None:
-    """Expect such lines, numbered from 0, whole and in order."""
-    with guest.transcript.muted(f"expect_flood({guest.name}, {sender!r}, {lines})"):
-        for number in range(lines):
+def expect_flood(guest: Guest, sender: str, first: int, end: int) -> None:
+    """Expect such lines, numbered from `first` to the one before `end`, whole and in order."""
+    with guest.transcript.muted(f"expect_flood({guest.name}, {sender!r}, {first}, {end})"):
+        for number in range(first, end):
             guest.expect_message(sender, f"{number:06d} {'x' * LINE}", "Nothing lost, nothing torn, nothing twice.")
 
 
@@ -198,7 +236,10 @@ def flood_until_left(server: Subject, sender: Guest, guest: Guest) -> None:
     number = 0
     with server.transcript.muted(f"flood_until_left({sender.name}, {guest.name})"):
         while number * LINE < FAR_TOO_MUCH:
-            nearly = kept_for(server, guest, number) > NEARLY
+            kept = kept_for(server, guest, number)
+            if kept > TOO_MUCH and server.connection(guest.local) is not None:
+                break
+            nearly = kept > NEARLY
             number = flood(sender, number, FEW if nearly else BATCH)
             if nearly:
                 sender.wait_eaten()
@@ -210,7 +251,7 @@ def flood_until_left(server: Subject, sender: Guest, guest: Guest) -> None:
             if any("left" in line.text for line in sender.heard()):
                 return
     raise Fault(
-        f"{guest.name} has not read anything of {FAR_TOO_MUCH >> 20} MiB, and is still a member",
+        f"{guest.name} has not read anything of {number * LINE >> 10} KiB, and is still a member",
         expected=f"[HH:MM:SS] [SERVER] ... {guest.name} ... left ...",
         received="no such notice",
         why="The server keeps all that is not read: a single client could fill its memory.",

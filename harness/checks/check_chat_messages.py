@@ -26,7 +26,12 @@ ORDER = (
 )
 
 
-@check("C3", TOLD, "Go through the members: each one but the sender gets the line, with the sender's name before it.")
+@check(
+    "C3",
+    TOLD,
+    "Go through the members: each one but the sender gets the line, with the sender's name before it.",
+    needs=("lists-members",),
+)
 def check_messages_reach_all_others(server: Subject) -> None:
     """What a client says reaches all others once, under its name, and not itself."""
     ann, bob, cat = company(server, "ann", "bob", "cat")
@@ -77,7 +82,12 @@ def check_commands_are_not_shown(server: Subject) -> None:
     bob.expect_message("ann", "done", "What begins with `/` is between ann and the server.")
 
 
-@check("C3", "A blank line (nothing but spaces and tabs) is ignored.", 'line.strip(" \\t") is empty then.')
+@check(
+    "C3",
+    "A blank line (nothing but spaces and tabs) is ignored.",
+    'line.strip(" \\t") is empty then.',
+    needs=("messages-reach-all-others",),
+)
 def check_ignores_blank_lines(server: Subject) -> None:
     """Blank lines are ignored: nobody hears of them, and they end nothing."""
     ann, bob = company(server, "ann", "bob")
@@ -103,15 +113,19 @@ def check_replaces_control_characters(server: Subject) -> None:
         if chr(number) not in "\t\n":
             ann.say(f"a{chr(number)}b")
             bob.expect_message("ann", "a\ufffdb", f"U+{number:04X} could command bob's terminal.")
-    ann.say("\x1b[2J\x1b]0;title\x07\tred\x1b[31m\r")
-    bob.expect_message("ann", "\ufffd[2J\ufffd]0;title\ufffd\tred\ufffd[31m", "One CR before the LF ends the line.")
+    ann.say("\x1b[2J\x1b]0;title\x07\x07\tred\x1b[31m\r\r")
+    red = "\ufffd[2J\ufffd]0;title\ufffd\ufffd\tred\ufffd[31m\ufffd"
+    bob.expect_message("ann", red, "One for each of them; only the one CR directly before the LF is dropped.")
 
 
 @check(
     "C3",
     CONTROLS,
     "An answer that repeats what the client sent goes to a terminal, too.",
-    needs=("replaces-control-characters",),
+    needs=(
+        "replaces-control-characters",
+        "refuses-bad-names",
+    ),
 )
 def check_answers_are_harmless(server: Subject) -> None:
     """Control characters do not come back in answers and refusals either."""
@@ -129,7 +143,12 @@ def check_answers_are_harmless(server: Subject) -> None:
 # How the bytes arrive
 
 
-@check("B2", CUTS, "One recv() can bring several lines: carry out all of them, one after another.")
+@check(
+    "B2",
+    CUTS,
+    "One recv() can bring several lines: carry out all of them, one after another.",
+    needs=("messages-reach-all-others",),
+)
 def check_several_lines_at_once(server: Subject) -> None:
     """A name, messages and commands that arrive in one piece are carried out one after another."""
     (bob,) = company(server, "bob")
@@ -144,7 +163,12 @@ def check_several_lines_at_once(server: Subject) -> None:
     ann.expect_answer_of_list("ann", "bob")
 
 
-@check("B2", CUTS, "One recv() can bring a part of a line: each client has a buffer of its own for it.")
+@check(
+    "B2",
+    CUTS,
+    "One recv() can bring a part of a line: each client has a buffer of its own for it.",
+    needs=("messages-reach-all-others",),
+)
 def check_lines_in_pieces(server: Subject) -> None:
     """Lines of two clients that arrive in pieces, in turns, are put together rightly."""
     ann, bob, cat = company(server, "ann", "bob", "cat")
@@ -161,7 +185,17 @@ def check_lines_in_pieces(server: Subject) -> None:
     cat.expect_message("bob", heard["bob"])
 
 
-@check("B2", CUTS, "What does each recv() bring, with the chunks that are named?", needs=("lines-in-pieces",))
+@check(
+    "B2",
+    CUTS,
+    "What does each recv() bring, with the chunks that are named?",
+    needs=(
+        "lines-in-pieces",
+        "ends-of-lines",
+        "ignores-blank-lines",
+        "tells-who-left",
+    ),
+)
 def check_any_cut_of_a_dialogue(server: Subject, transcript: Transcript, seed: int) -> None:
     """However the bytes of a whole dialogue are cut into segments, all hear the same."""
     (bob,) = company(server, "bob")
@@ -181,7 +215,12 @@ def check_any_cut_of_a_dialogue(server: Subject, transcript: Transcript, seed: i
     under_all(segmentations(len(data), seed, 8), exchange, transcript)
 
 
-@check("B1", "One CR directly before the LF is dropped.", 'removesuffix("\\r"), after cutting at the LF.')
+@check(
+    "B1",
+    "One CR directly before the LF is dropped.",
+    'removesuffix("\\r"), after cutting at the LF.',
+    needs=("messages-reach-all-others",),
+)
 def check_ends_of_lines(server: Subject) -> None:
     """Lines may end with LF or CR LF, and nothing else ends a line."""
     ann, bob = company(server, "ann", "bob")
@@ -198,6 +237,10 @@ def check_ends_of_lines(server: Subject) -> None:
     "B3",
     "an invalid sequence becomes one or more U+FFFD and harms nobody",
     'bytes.decode("utf-8", errors="replace"), line by line.',
+    needs=(
+        "messages-reach-all-others",
+        "refuses-bad-names",
+    ),
 )
 def check_bytes_that_are_no_text(server: Subject) -> None:
     """Bytes that are not valid UTF-8 become U+FFFD and harm nobody, before and after registration."""
@@ -218,7 +261,12 @@ def check_bytes_that_are_no_text(server: Subject) -> None:
     bob.expect_message("ann", "still here", "One bad line harms nobody, its sender included.")
 
 
-@check("B5", "Bytes after the last LF at the end of the stream are not a line", "At the end, forget the buffer.")
+@check(
+    "B5",
+    "Bytes after the last LF at the end of the stream are not a line",
+    "At the end, forget the buffer.",
+    needs=("messages-reach-all-others",),
+)
 def check_half_a_line_at_the_end(server: Subject) -> None:
     """What follows the last LF at the end of the stream is neither a name, nor a message, nor a command."""
     bob = join(server, "bob")
@@ -235,7 +283,12 @@ def check_half_a_line_at_the_end(server: Subject) -> None:
     bob.expect_unheard("half", "eve", why="Who knows what it was going to be?")
 
 
-@check("C6", ORDER, "Carry out a client's lines in the order in which they come out of its buffer.")
+@check(
+    "C6",
+    ORDER,
+    "Carry out a client's lines in the order in which they come out of its buffer.",
+    needs=("messages-reach-all-others",),
+)
 def check_keeps_the_order(server: Subject) -> None:
     """Hundreds of lines in one piece: each recipient gets each message once and in order, and so come the answers."""
     ann, bob, cat = company(server, "ann", "bob", "cat")

@@ -80,6 +80,7 @@ def check_restarts_at_once(bench: Bench) -> None:
     ann = server.connect("ann")
     ann.wait_accepted()
     server.kill()
+    ann.expect_gone()  # what she has not read would make her close() a reset, which leaves nothing behind
     ann.close()
     bench.start_again(server).connect("bob")
 

@@ -7,6 +7,7 @@ it still fails: what is left is the shortest way to see the fault.
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +31,7 @@ TEXTS = (
     "a\rb",
     "ann left",
 )
-MOST_TRIES = 60  # dialogues that are tried in order to shorten one that fails
+MOST_SECONDS = 5.0  # in which a dialogue that fails is shortened
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,8 @@ class Players:
             self.guests[who].half_close()
         elif turn.deed == "reset":
             self.guests[who].reset()
+            if not any(name for other, name in self.model.names.items() if other != who):
+                self.server.settle()  # nobody will be told, and the name must be free in the next turn
         if lines := self.model.take(turn):
             data = "".join(f"{line}\n" for line in lines).encode()
             self.guests[who].send(data, turn.chunks if sum(turn.chunks) == len(data) else None)
@@ -202,6 +205,8 @@ class Players:
                 getattr(self.guests[name], what)(*words)
         if turn.deed == "end":
             self.guests[who].expect_closed()
+        elif turn.deed == "send" and self.model.names.get(who):
+            self.guests[who].expect_silence()  # the next turn comes when all of this one has been carried out
 
     def part(self) -> None:
         """Expect that nobody hears anything more; let all leave."""
@@ -254,25 +259,25 @@ def _chunks(chance: random.Random, data: bytes) -> tuple[int, ...]:
     return tuple(stop - start for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True))
 
 
-def shortened(turns: Sequence[Turn], fails: Callable[[Sequence[Turn]], bool], tries: int = MOST_TRIES) -> list[Turn]:
+def shortened(turns: Sequence[Turn], fails: Callable[[Sequence[Turn]], bool]) -> list[Turn]:
     """Return a shorter dialogue that still fails: turns, then lines, are left out, many at a time and one by one.
 
     This is delta debugging (Zeller and Hildebrandt 2002).
     """
     best = list(turns)
+    until = time.monotonic() + MOST_SECONDS
 
     def attempt(shorter: list[Turn]) -> bool:
-        nonlocal best, tries
-        tries -= 1
-        if tries >= 0 and fails(shorter):
+        nonlocal best
+        if time.monotonic() < until and fails(shorter):
             best = shorter
             return True
         return False
 
     span = max(1, len(best) // 2)
-    while tries > 0:
+    while time.monotonic() < until:
         start, before = 0, len(best)
-        while start < len(best) and tries > 0:
+        while start < len(best) and time.monotonic() < until:
             if not attempt(best[:start] + best[start + span :]):
                 start += span
         if span > 1:

@@ -209,8 +209,8 @@ def flood(sender, first, lines):
     sender.send(b"".join(b"%06d %s\n" % (number, b"x" * LINE) for number in range(first, first + lines)))
 
 
-def expect_flood(guest, sender, lines):
-    for number in range(lines):
+def expect_flood(guest, sender, first, end):
+    for number in range(first, end):
         guest.expect_message(sender, f"{number:06d} {'x' * LINE}")
 
 

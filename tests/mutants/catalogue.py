@@ -36,7 +36,9 @@ PROGRAMS = {
     1: "lab01_blocking_echo.py",
     2: "lab02_line_server.py",
     3: "lab03_threaded_echo.py",
+    4: "lab04_threaded_chat.py",
     5: "lab05_select_echo.py",
+    6: "lab06_select_chat.py",
     7: "lab07_chat_client.py",
 }
 KEYS = {"name", "clause", "seen_as", "file", "story", "caught_by", "old", "new", "change"}
