@@ -73,7 +73,8 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, record_property: Any) 
     if mutant.lab in CHATS and mutant not in EXEMPLARS.values():
         verdict = first_to_fail(mutant.lab, program, [" or ".join(mutant.caught_by)])
         assert verdict, f"{mutant.caught_by} did not catch {mutant}: {mutant.story}"
-        assert (verdict.status, verdict.clause) == (Status.FAIL, mutant.seen_as), verdict.message
+        assert verdict.status is Status.FAIL, verdict.message
+        assert verdict.clause == mutant.seen_as or verdict.id != mutant.caught_by[0], verdict.message
         return
     run = check_up_to_first_failure(mutant.lab, program, *left_out(mutant))
     assert run.stdout.startswith("{"), run.stderr
@@ -83,7 +84,7 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, record_property: Any) 
     record_property("mutant", (mutant.lab, mutant.name, mutant.clause, first["id"]))
     assert (run.returncode, first["status"]) == (1, "fail"), run.stderr
     assert first["id"] in mutant.caught_by, run.stderr
-    assert first["clause"] == mutant.seen_as, run.stderr
+    assert first["clause"] == mutant.seen_as or first["id"] != mutant.caught_by[0], run.stderr
     if EXEMPLARS.get(first["id"]) == mutant:
         script = script_of(first, run.stderr)
         shown, gone = run_by_hand(hurried(script, tmp_path), program), run_by_hand(script, SOLUTIONS / program.name)

@@ -9,7 +9,9 @@ from harness.checks.subject import Subject
 from harness.wire import Fault
 
 SAID = re.compile(rb"\[\d\d:\d\d:\d\d\] \[(\w+)\] (\w+) says number (\d+) x{120}\.")
-NOTICE = re.compile(r"\bpasser\d+\b.*\b(joined|left)\b")
+BEGINNING = re.compile(rb"\[[\d:]{8}\] \[\w+\] \w+ says number \d+ x*")
+SHOWN = 50  # bytes on each side
+NOTICE = re.compile(r"(?=.*\bpasser\d+\b).*\b(joined|left)\b")
 LISTENERS = 3  # clients that say nothing, and for whom the kernel takes little: a long send() to them is cut in two
 PASSERS = 8  # clients that come and go while the others talk
 FORM = "[HH:MM:SS] [NAME] NAME says number N xxx, the same NAME twice and not the reader's, or a notice"
@@ -33,7 +35,7 @@ class Ear:
         if said is None:
             line = parse(raw, self.guest.name)
             if line.source != "SERVER" or not NOTICE.search(line.text):
-                self.guest.expected_instead(FORM, raw, WHY)
+                self.guest.expected_instead(FORM, _around_the_tear(raw), WHY)
             return
         source, name, number = said.groups()
         if source != name or source == self.guest.name.encode():
@@ -44,6 +46,13 @@ class Ear:
             self.guest.expected_instead(f"... {name.decode()} says number {due} ...", raw, f"This came {how}. {WHY}")
         self.heard[name] = due + 1
         self.count += 1
+
+
+def _around_the_tear(raw: bytes) -> bytes:
+    """Return the part of a line that shows where another one begins in its middle."""
+    begun = BEGINNING.match(raw)
+    place = begun.end() if begun else 0
+    return raw[max(0, place - SHOWN) : place + SHOWN]
 
 
 def everyone_talks(server: Subject, talkers: int, rounds: int, lines: int) -> None:

@@ -13,7 +13,9 @@ it first. They are read from lab1.toml, lab2.toml and so on, each with replaceme
     new = '''what stands there instead'''
 
 One that needs several replacements has `[[mutant.change]]` tables (old, new and, where it differs, file) instead of
-`old` and `new`. One that trips over a check of another clause first says so: `seen_as = "A1"`.
+`old` and `new`. One that trips over a check of another clause first (of `caught_by`, the first one) says so:
+`seen_as = "A1"`. The chats' mutants are tried with the checks that are named alone; with all checks, in their order, by
+`mutation.py --seeded 4 6`.
 
     python3 catalogue.py               # lists them
     python3 catalogue.py NAME          # prints the diff of one
