@@ -228,7 +228,7 @@ def expect_flood(guest, sender, first, end):
 def flood_until_left(sender, guest):
     number, server = 0, guest.server
     while number < 12_000:
-        lines = 64 if number < 1000 else 6
+        lines = 6 if 1000 < number < 1300 else 64
         flood(sender, number, lines)
         number += lines
         sender.wait_eaten()
@@ -257,7 +257,7 @@ def everyone_talks(talkers, rounds, lines):
     """All talk at once, some listen slowly, others come and go; each hears all others exactly."""
     form = re.compile(rb"\[\d\d:\d\d:\d\d\] \[(\w+)\] (\w+) says number (\d+) x{120}\.")
     guests = [visit(f"talker{number:02d}") for number in range(talkers)]
-    guests += [visit(f"listener{number}", 4096) for number in range(3)]
+    guests += [visit(f"listener{number}", 4096) for number in range(5)]
     for guest in guests:
         guest.register(guest.name)
     for guest in guests:

@@ -12,7 +12,7 @@ SAID = re.compile(rb"\[\d\d:\d\d:\d\d\] \[(\w+)\] (\w+) says number (\d+) x{120}
 BEGINNING = re.compile(rb"\[[\d:]{8}\] \[\w+\] \w+ says number \d+ x*")
 SHOWN = 50  # bytes on each side
 NOTICE = re.compile(r"(?=.*\bpasser\d+\b).*\b(joined|left)\b")
-LISTENERS = 3  # clients that say nothing, and for whom the kernel takes little: a long send() to them is cut in two
+LISTENERS = 5  # clients that say nothing, and for whom the kernel takes little: a long send() to them is cut in two
 PASSERS = 8  # clients that come and go while the others talk
 FORM = "[HH:MM:SS] [NAME] NAME says number N xxx, the same NAME twice and not the reader's, or a notice"
 WHY = (

@@ -3,8 +3,9 @@
        load echo HOST PORT CLIENTS SECONDS            a request of 64 bytes in flight for each client
        load chat HOST PORT CLIENTS SECONDS IN_FLIGHT  one client talks, all others listen
 
-   It prints `N per second`: requests (echo) or deliveries (chat). Every reply is checked for its length and its
-   content; every delivery for its order and for being whole. A fault is told, with exit status 1. */
+   It prints `begin` after the warm-up, then `M done, N per second`: requests (echo) or deliveries (chat). Every reply
+   is checked for its length and its content; every delivery for its order and for being whole. A fault is told, with
+   exit status 1. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -89,7 +90,20 @@ static void send_all(struct client *client, const char *data, size_t size)
     }
 }
 
-static double load_echo(double seconds)
+/* The warm-up is over: whoever reads this can begin to measure, too. */
+static double begin(void)
+{
+    puts("begin");
+    fflush(stdout);
+    return now();
+}
+
+static void finish(long done, double seconds)
+{
+    printf("%ld done, %.0f per second\n", done, done / seconds);
+}
+
+static void load_echo(double seconds)
 {
     char message[SIZE];
     for (int i = 0; i < SIZE; i++)
@@ -102,9 +116,11 @@ static double load_echo(double seconds)
     for (;;) {
         double time = now();
         if (!began && time - start > seconds / 5)
-            began = time, warm = done;
-        if (began && time - began > seconds)
-            return (done - warm) / (time - began);
+            began = begin(), warm = done;
+        if (began && time - began > seconds) {
+            finish(done - warm, time - began);
+            return;
+        }
         int events = epoll_wait(poller, ready, EVENTS, 1000);
         if (events == 0)
             fail("the server has stopped answering");
@@ -122,7 +138,7 @@ static double load_echo(double seconds)
     }
 }
 
-static double load_chat(double seconds, int in_flight)
+static void load_chat(double seconds, int in_flight)
 {
     struct epoll_event ready[EVENTS];
     /* register one after another: each waits for its welcome */
@@ -142,9 +158,11 @@ static double load_chat(double seconds, int in_flight)
     for (;;) {
         double time = now();
         if (!began && time - start > seconds / 5)
-            began = time, warm = heard;
-        if (began && time - began > seconds)
-            return (heard - warm) / (time - began);
+            began = begin(), warm = heard;
+        if (began && time - began > seconds) {
+            finish(heard - warm, time - began);
+            return;
+        }
         if (said - slowest < in_flight) {
             static char block[1 << 20];
             size_t size = 0;
@@ -198,6 +216,8 @@ int main(int count, char **words)
     number = atoi(words[4]);
     connect_all(words[2], atoi(words[3]));
     double seconds = atof(words[5]);
-    double rate = strcmp(words[1], "echo") ? load_chat(seconds, atoi(words[6])) : load_echo(seconds);
-    printf("%.0f per second\n", rate);
+    if (!strcmp(words[1], "echo"))
+        load_echo(seconds);
+    else
+        load_chat(seconds, atoi(words[6]));
 }

@@ -4,7 +4,8 @@
 
 Every row is a ratio: the course's server over the peer, both measured by the same load client (load.c, built on the
 spot), in turns. The figure is the median over the rounds, with its range. A server has one core, the client the
-other. The load client checks each reply and each delivery.
+other. The load client checks each reply and each delivery. On a machine that is shared, wall time says little: the
+second ratio is that of work done per second of processor time that the server used, which nobody else can steal.
 """
 
 import argparse
@@ -67,8 +68,16 @@ def commands() -> dict[str, list[str]]:
     return found
 
 
-def measure(command: list[str], load: tuple[str, ...], client: Path, seconds: float) -> float:
-    """Start a server, load it, end it; return requests or deliveries per second."""
+@dataclass(frozen=True)
+class Figure:
+    """What one server did: requests or deliveries per second, and per second of its processor time."""
+
+    rate: float
+    per_cpu: float
+
+
+def measure(command: list[str], load: tuple[str, ...], client: Path, seconds: float) -> Figure:
+    """Start a server, load it, end it."""
     kind, number, *in_flight = load
     with reserved_port() as port:
         words = ["taskset", "-c", "0", *command, "--port", str(port)]
@@ -76,12 +85,21 @@ def measure(command: list[str], load: tuple[str, ...], client: Path, seconds: fl
             assert server.stdout is not None
             server.stdout.readline()
             told = [str(client), kind, "127.0.0.1", str(port), number, str(seconds), *in_flight]
-            done = subprocess.run(["taskset", "-c", "1", *told], capture_output=True, text=True, check=False)
+            with subprocess.Popen(["taskset", "-c", "1", *told], stdout=subprocess.PIPE, text=True) as loader:
+                assert loader.stdout is not None
+                loader.stdout.readline()
+                before = cpu_seconds(server.pid)
+                found = re.match(r"(\d+) done, (\d+) per second", loader.stdout.readline())
+                used = cpu_seconds(server.pid) - before
             server.kill()
-    found = re.match(r"(\d+) per second", done.stdout)
     if not found:
-        sys.exit(f"{' '.join(command)} under {' '.join(load)}: {done.stderr.strip() or done.stdout.strip()}")
-    return float(found[1])
+        sys.exit(f"{' '.join(command)} failed under {' '.join(load)}")
+    return Figure(float(found[2]), float(found[1]) / used)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return for how long a process has run on a processor (schedstat, first field: nanoseconds)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def main() -> None:
@@ -95,23 +113,28 @@ def main() -> None:
         sys.exit("two cores are needed: one for the server, one for its clients")
     client = catalogue.built(HERE / "load.c")
     have = commands()
-    print(f"{'':44} {'peer':14} {'ratio (range)':22} {'ours / s':>12} {'peer / s':>12}  asked")
+    print(f"{'':45} {'peer':14} {'ratio (range)':22} {'by processor time':22} {'ours / s':>12} {'peer / s':>12}  asked")
     for row in rows():
         if args.k not in row.title:
             continue
         if row.peer not in have:
-            print(f"{row.title:44} {row.peer:14} is not to be had here")
+            print(f"{row.title:45} {row.peer:14} is not to be had here")
             continue
         pairs = []
         for _ in range(args.rounds):
             ours, peer = (measure(have[name], row.load, client, args.seconds) for name in (row.ours, row.peer))
             pairs.append((ours, peer))
             time.sleep(0.1)  # lets what the last pair has left behind come to its end
-        ratios = sorted(ours / peer for ours, peer in pairs)
-        told = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        figures = (statistics.median(column) for column in zip(*pairs, strict=True))
-        told_figures = " ".join(f"{figure:>12,.0f}" for figure in figures)
-        print(f"{row.title:44} {row.peer:14} {told:22} {told_figures}  {row.at_least:.2f}", flush=True)
+        ratios = told([ours.rate / peer.rate for ours, peer in pairs])
+        by_cpu = told([ours.per_cpu / peer.per_cpu for ours, peer in pairs])
+        rates = [statistics.median(figure.rate for figure in column) for column in zip(*pairs, strict=True)]
+        figures = " ".join(f"{rate:>12,.0f}" for rate in rates)
+        print(f"{row.title:45} {row.peer:14} {ratios:22} {by_cpu:22} {figures}  {row.at_least:.2f}", flush=True)
+
+
+def told(ratios: list[float]) -> str:
+    """Write a median and its range."""
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":
