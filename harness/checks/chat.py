@@ -259,6 +259,17 @@ class Guest(Peer):
             self._expect_event("... Goodbye ...", ("Goodbye",), why)
             self.expect_closed(why)
 
+    def expect_goodbye_after_usage(self, why: str = "") -> None:
+        """Expect the answer to /exit, then the end of the connection; before it may be told how a command is used."""
+        with self.transcript.muted(f"{self.name}.expect_goodbye_after_usage()"):
+            due = "[HH:MM:SS] [SERVER] ... Goodbye ..."
+            line = self._next(due, why)
+            if line.source == "ERROR" and line.text.startswith("usage:"):
+                line = self._next(due, why)
+            if line.source != "SERVER" or not re.search(_word("Goodbye"), line.text):
+                raise self._other(due, line, why)
+            self.expect_closed(why)
+
     def expect_closed(self, why: str = "") -> None:
         """Expect that no further line comes (but such as may be overlooked), and that the connection ends somehow."""
         with self.transcript.muted(f"{self.name}.expect_closed()"):

@@ -277,6 +277,8 @@ def check_bears_arguments_too_many(server: Subject) -> None:
         ann.expect_at_most_usage("The word decides.")
     ann.say("still here")
     bob.expect_message("ann", "still here")
+    bob.send(b"/exit x\n/exit\n")
+    bob.expect_goodbye_after_usage("The word decides: it is /exit, or its usage is told.")
 
 
 @check(

@@ -60,6 +60,7 @@ def check_keeps_what_is_said(server: Subject) -> None:
         "e\u0301 is not é",
         "100% {} %s \\n [12:00:00] [SERVER] x",
         " /list",
+        "and/or",
         ".",
         "x" * 4096,
     ):

@@ -144,6 +144,8 @@ def check_refuses_bad_names(server: Subject) -> None:
         "/list",
         "/nick ann",
         "/exits",
+        "/exit x",
+        "/exit \t",
         "[ann]",
         "a" * 300,
     ):

@@ -185,6 +185,14 @@ class Guest(Peer):
         self.expect_notice("Goodbye")
         self.expect_closed()
 
+    def expect_goodbye_after_usage(self):
+        _, source, text = self.event("[SERVER] ... Goodbye ...")
+        if source == "ERROR" and text.startswith("usage:"):
+            _, source, text = self.event("[SERVER] ... Goodbye ...")
+        if source != "SERVER" or not has(text, "Goodbye"):
+            raise Fault(f"{self.name} expected a Goodbye, and got [{source}] {text}")
+        self.expect_closed()
+
     def expect_closed(self):
         self.expect_gone()
         *lines, rest = self.inbox.split(b"\n")

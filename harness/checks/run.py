@@ -14,6 +14,7 @@ from harness.checks.beside import Beside
 from harness.checks.byhand import write_script
 from harness.checks.plugin import RUN, Run
 from harness.checks.verdict import Status, Verdict
+from harness.course import Lab
 from harness.course.layout import CHECKS
 from harness.launch.processes import LINUX
 
@@ -45,10 +46,17 @@ class _HandOver:
         config.stash[RUN] = self.run
 
 
+def modules_of(lab: Lab) -> list[str]:
+    """Return the modules in which the checks of a lab stand: pytest need not import the others."""
+    names = [f"def check_{name.replace('-', '_')}(" for step in lab.steps for name in step.checks]
+    modules = {path: path.read_text(encoding="utf-8") for path in sorted(CHECKS.glob("check_*.py"))}
+    return [str(path) for path, text in modules.items() if any(name in text for name in names)]
+
+
 def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> list[Verdict]:
     """Make the checks once; return the verdicts in order. Raises KitError when pytest itself fails."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    arguments = [str(CHECKS), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
+    arguments = [*modules_of(run.lab), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
     arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
     run.verdicts, run.beside = {}, Beside()
     said = StringIO()
