@@ -24,7 +24,7 @@ CLIENTS = {
     "nc": ["nc", "{host}", "{port}"],
     "telnet": ["telnet", "{host}", "{port}"],
     "socat": ["socat", "-", "TCP:{host}:{port}"],
-    "node": ["node", str(ROOT / "tests" / "clients" / "plain.mjs"), "{host}", "{port}"],
+    "node": ["node", str(ROOT / "tests" / "programs" / "plain.mjs"), "{host}", "{port}"],
 }
 SECONDS = 10.0
 

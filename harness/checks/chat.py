@@ -61,12 +61,14 @@ class Guest(Peer):
     _chatty = True
     _asked = False
     _nameless = True
+    _said = ""
 
     # What it says
 
     def say(self, line: str | bytes) -> None:
         """Send a line."""
         data = line if isinstance(line, bytes) else line.encode()
+        self._said = data.decode(errors="replace").strip()
         with self.transcript.muted(f"{self.name}.say({line!r})"):
             self.send(data + b"\n")
 
@@ -141,6 +143,18 @@ class Guest(Peer):
         self.transcript.act(f"{self.name}.expect_private_to({recipient!r}, {text!r})")
         self._expect(f"PRIVATE TO {recipient}", text, why)
         self._chatty = False
+
+    def expect_in_any_order(self, *lines: str, why: str = "") -> None:
+        """Expect these lines, such as "[ann] hello", once each, whatever the server says meanwhile."""
+        with self.transcript.muted(f"{self.name}.expect_in_any_order({', '.join(map(repr, lines))})"):
+            missing = list(lines)
+            while missing:
+                due = f"[HH:MM:SS] {' or '.join(missing)}"
+                line = parse(self.take_line(due, why), self.name)
+                if (told := f"[{line.source}] {line.text}") in missing:
+                    missing.remove(told)
+                elif line.source != "SERVER":
+                    raise self._other(due, line, why)
 
     def expect_joined(self, name: str, why: str = "") -> None:
         """Expect the notice that somebody has come."""
@@ -292,9 +306,13 @@ class Guest(Peer):
                 return line
 
     def _may_overlook(self, text: str) -> bool:
-        if not self._asked:  # what the server says before it asks for a name is free
-            return True
-        return (self._nameless and "username" in text) or (self._chatty and not EVENTS.search(text))
+        if self._nameless:
+            asked, self._asked = self._asked, self._asked or bool(re.search(_word("username"), text))
+            if not asked or "username" in text:  # what the server says before it asks for a name is free
+                return True
+            if "Welcome" in text:  # to the room, perhaps
+                return self._said not in text
+        return self._chatty and not EVENTS.search(text)
 
     def _expect(self, source: str, text: str, why: str) -> None:
         line = self._next(f"[HH:MM:SS] [{source}] {text}", why)

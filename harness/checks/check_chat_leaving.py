@@ -155,7 +155,7 @@ def check_last_words(server: Subject) -> None:
     "A4",
     VANISHES,
     "The very first send() to a client may fail: it belongs into a try, like every other.",
-    needs=("tells-who-joined",),
+    needs=("tells-who-joined", "refuses-bad-names"),
 )
 def check_vanishes_before_accept(server: Subject) -> None:
     """Clients that reset or leave before the server has accepted them harm nobody."""
@@ -213,29 +213,29 @@ def check_vanishes_in_a_line(server: Subject) -> None:
 )
 def check_blames_the_right_one(server: Subject) -> None:
     """When a message meets members that have just reset, its sender and all others stay."""
-    ann, cat = company(server, "ann", "cat")
-    for names in (("bob", "dan", "eve", "fay"), ("gus", "hal", "ida", "jim")):
-        gone: list[Guest] = []  # so many, and twice, that a message surely meets one before the server knows it
+    here: list[Guest] = []
+    for names in (("ann", "bob", "cat", "dan", "eve", "fay", "kim"), ("gus", "hal", "ida", "jim", "leo", "max", "ned")):
+        guests: list[Guest] = []
         for name in names:
-            gone.append(join(server, name, ann, cat, *gone))
-        kim = join(server, "kim", ann, cat, *gone)  # behind those who will be dead, in the order of arrival
+            guests.append(join(server, name, *here, *guests))
+        # Whoever talks and whoever is reset stand by turns: in whichever order the server goes through them, a message
+        # meets one of whose end the server does not know yet, and somebody else comes behind.
+        talkers, gone = guests[0:6:2], guests[1:6:2]
         with server.frozen():
             for guest in gone:
                 guest.reset()
-            ann.send(b"one\ntwo\n")
-            cat.send(b"three\n")
-        for words in (b"[ann] one", b"[ann] two"):
-            cat.expect_through(words, why=f"Only {', '.join(names)} have gone.")
-            kim.expect_through(words, why=f"Only {', '.join(names)} have gone.")
-        ann.expect_through(b"[cat] three", why=f"Only {', '.join(names)} have gone.")
-        kim.say("/exit")
-        for guest in (ann, cat):
-            for name in (*names, "kim"):
-                guest.wait_until_gone(name)
-    ann.say("still here")
-    cat.expect_message("ann", "still here", "The end of one is nobody else's.")
-    cat.say("so am I")
-    ann.expect_message("cat", "so am I")
+            for guest in talkers:
+                guest.send(b"one\ntwo\n")
+        here += [*talkers, guests[6]]
+        for guest in here:
+            heard = [f"[{other.name}] {word}" for other in talkers if other is not guest for word in ("one", "two")]
+            guest.expect_in_any_order(*heard, why=f"Only {', '.join(other.name for other in gone)} have gone.")
+        for guest in here:
+            for other in gone:
+                guest.wait_until_gone(other.name)
+    here[0].say("still here")
+    for guest in here[1:]:
+        guest.expect_message(here[0].name, "still here", "The end of one is nobody else's.")
 
 
 @check(

@@ -522,6 +522,8 @@ def check_server_resets_while_it_sends(bench: Bench) -> None:
 def _say_goodbye(client: Visitor, host: Peer, expected: bytes, why: str) -> None:
     """Expect what is sent last, answer as a chat server does, and expect that nothing more comes."""
     host.expect(expected, why)
+    client.settle()  # whoever says more, or ends, does so now
+    client.expect_running(why="It goes on to show what comes, until the server closes.")
     host.send(GOODBYE + b"\n")
     host.half_close()
     client.expect_shown(GOODBYE, "The client goes on to show what comes, until the server closes.")

@@ -29,6 +29,20 @@ def pattern(length):
     return b"".join(b"%08x " % offset for offset in range(0, length, 9))[:length]
 
 
+def keep_buffers_small(sock, receive_buffer):
+    """Segments as on an Ethernet, so that the peer's buffer for us stays small, too."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if LINUX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+
+
+def address_like(host):
+    """An address of our own on the loopback: Linux gives large buffers where it remembers much traffic."""
+    if not LINUX or not host.startswith("127."):
+        return host
+    return ".".join(["127", *(str(random.randint(1, 254)) for _ in range(3))])
+
+
 def listening(pids):
     """The addresses on which the processes listen, as /proc/net/tcp shows them."""
     inodes = set()
@@ -305,9 +319,8 @@ class Peer:
         self.socket = socket.socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            if LINUX:  # segments as on an Ethernet, so that the server's buffer for us stays small
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+            keep_buffers_small(self.socket, receive_buffer)
+            self.socket.bind((address_like(self.server.host), 0))
         self.socket.settimeout(PATIENCE)
         self.try_to("connect", lambda: self.socket.connect((self.server.host, self.server.port)))
         self.address = self.socket.getsockname()

@@ -15,9 +15,8 @@ class Host(Peer):
         self.name, self.inbox, self.ended = "host", b"", ""
         self.listener = socket.socket()
         if receive_buffer:
-            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            if LINUX:  # segments as on an Ethernet, so that the client's buffer stays small
-                self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+            keep_buffers_small(self.listener, receive_buffer)
+            host = address_like(host)
         self.listener.bind((host, port))
         self.listener.listen(0)
         self.filling = [socket.socket() for _ in range(2 if full else 0)]

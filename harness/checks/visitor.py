@@ -76,7 +76,7 @@ class Visit:
             stack.callback(listener.close)
             if full:
                 listener.fill()
-            program = Program(command, host, listener.port, defaults=defaults, stdin=stdin)
+            program = Program(command, listener.host, listener.port, defaults=defaults, stdin=stdin)
             stack.pop_all()
         return cls(program, listener)
 

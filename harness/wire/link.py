@@ -1,8 +1,10 @@
 """One TCP connection to the program under test: bytes, deadlines, and what the kernel shows of the other side."""
 
 import errno
+import random
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +26,27 @@ SHORT_WAIT = 0.02  # seconds: where the system does not show what the server has
 SEGMENT = 1400  # bytes, as on an Ethernet: the loopback's 64 KiB earn a server a send buffer of megabytes
 FLOOD = 8 << 20  # bytes that nobody asked for, after which a client takes no more
 LOOK_AGAIN = 0.0002  # seconds between two looks at the kernel's table
+
+
+def keep_buffers_small(sock: socket.socket, receive_buffer: int) -> None:
+    """Prepare a socket that is not connected yet: little shall fit between what its peer sends and what it reads.
+
+    Its own receive buffer is small, and with small segments so is the send buffer that the peer gets.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    with suppress(OSError, AttributeError):  # some systems do not let a program say this
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+
+
+def address_like(host: str) -> str:
+    """Return an address that reaches the same machine and that nobody else uses, where there is one.
+
+    For two addresses between which much has gone already, Linux gives a new connection large buffers at once
+    (ip-tcp_metrics(8)). There, all of 127.0.0.0/8 is the loopback.
+    """
+    if sys.platform != "linux" or not host.startswith("127."):
+        return host
+    return ".".join(["127", *(str(random.randint(1, 254)) for _ in range(3))])
 
 
 class Connection(Protocol):
@@ -81,10 +104,9 @@ class Link:
         self._patience = patience
         self.socket = accepted or socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            with suppress(OSError, AttributeError):  # some systems do not let a program say this
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+        if receive_buffer and accepted is None:
+            keep_buffers_small(self.socket, receive_buffer)
+            self.socket.bind((address_like(server.address[0]), 0))
         self.socket.setblocking(False)
         try:
             if accepted is None:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from harness.wire.link import SEGMENT
+from harness.wire.link import address_like, keep_buffers_small
 from harness.wire.ready import wait_ready
 
 LOOK = 0.02  # seconds between two looks at whether anybody is left who could connect
@@ -20,7 +20,8 @@ class Listener:
         receive_buffer: int | None = None,
         sock: socket.socket | None = None,
     ) -> None:
-        """Listen; `receive_buffer` (bytes) is that of the connections, and makes the client's small.
+        """Listen; `receive_buffer` (bytes) is that of the connections, and makes the client's small;
+        they are then made to an address of their own.
 
         A `sock` that listens already is taken over.
         """
@@ -28,9 +29,8 @@ class Listener:
         if sock is None:
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             if receive_buffer:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-                with suppress(OSError, AttributeError):  # some systems do not let a program say this
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+                keep_buffers_small(sock, receive_buffer)
+                host = address_like(host)
             sock.bind((host, port))
             sock.listen(0)
         self._socket = sock
