@@ -16,6 +16,7 @@ import ast
 import copy
 import multiprocessing
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -29,10 +30,14 @@ from typing import TYPE_CHECKING, Any
 
 from mutants.catalogue import HERE, SOLUTIONS, load_mutants
 
+from harness.wire.deadline import PATIENCE, Deadline, Patience
+
 if TYPE_CHECKING:
     from harness.checks.verdict import Verdict
+    from harness.launch import Command
 
 ROOT = SOLUTIONS.parent
+PYTHON = (sys.executable, "-S")  # starts faster
 FILES = ("framing.py", "room.py")
 LAB, PROGRAM = 6, "lab06_select_chat.py"
 PROCESSES = 2
@@ -258,21 +263,41 @@ def equivalents() -> dict[Mutation, str]:
     return {Mutation(one["file"], one["function"], one["old"], one["new"]): one["reason"] for one in entries}
 
 
-def first_to_fail(number: int, program: Path, keywords: Sequence[str] = ("",)) -> Verdict | None:
+@dataclass(frozen=True)
+class Scaled(Patience):
+    """A patience that is so many times as long as usual."""
+
+    times: float = 1.0
+
+    def deadline(self, seconds: float = PATIENCE) -> Deadline:
+        """Start a deadline."""
+        return super().deadline(seconds * self.times)
+
+
+def command_of(program: Path) -> Command:
+    """Return the command that runs a program; it needs nothing but the standard library."""
+    from harness.launch import parse_command
+
+    return parse_command(shlex.join((*PYTHON, str(program))))
+
+
+def first_to_fail(number: int, program: Path, keywords: Sequence[str] = ("",), patience: float = 1.0) -> Verdict | None:
     """Return the verdict of the check of a lab that fails first against a program; None if all hold.
 
     The checks are made in the order of the keywords (of pytest's -k), all that match the first one, then the next;
-    and in this process, which for a few checks takes a fifth of the time that `lab check` needs.
+    and in this process, which for a few checks takes a fifth of the time that `lab check` needs. The `patience` is
+    how many times as long as usual they wait for what does not come.
     """
     from harness.checks.bench import Starter
     from harness.checks.plugin import Run
     from harness.checks.run import make_checks
     from harness.checks.verdict import Status
     from harness.course import load_course
-    from harness.launch import parse_command
+    from harness.launch.yardstick import slowness
 
     lab = load_course().lab(str(number))
-    with Starter(parse_command(f"'{sys.executable}' -S '{program}'"), lab.kind, ahead=1) as starter:
+    with Starter(command_of(program), lab.kind, ahead=1) as starter:
+        starter.patience = Scaled(slowness, patience)
         for keyword in keywords:
             for verdict in make_checks(Run(lab, starter, seed=1), keyword, stop_at_first=True):
                 if verdict.status is not Status.PASS:

@@ -8,7 +8,7 @@ from harness.checks.subject import EXCHANGES, NO_EXCHANGE, Subject
 from harness.checks.tested import Tested
 from harness.checks.verdict import Hindered
 from harness.checks.visitor import Visit, Visitor
-from harness.launch import Command, Program, ProgramEnded
+from harness.launch import Command, Figures, Program, ProgramEnded, processes
 from harness.launch.ports import is_free
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
@@ -20,6 +20,7 @@ CLIENT = "client"  # the kind of a lab whose program connects to others
 START_PATIENCE = 10.0  # seconds until a program listens
 PORTS_TRIED = 5
 AHEAD = 3  # programs that are being started before they are needed
+LEFT_CLEAN = 0.1  # seconds in which a server may let go of a check's clients to be kept for the next check
 
 
 class Starter:
@@ -34,10 +35,25 @@ class Starter:
         self.patience = Patience(slowness)
         self._servers = Ahead(lambda: Program(command), ahead * (kind != CLIENT))
         self._visits = Ahead(lambda: Visit.begin(command), ahead * (kind == CLIENT))
+        self._kept: tuple[Program, Figures] | None = None
+        self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
         return self._servers.next()
+
+    def keep(self, program: Program, found: Figures) -> None:
+        """Keep a server that has served a check and is again as it was found."""
+        self._kept = (program, found)
+
+    def kept(self) -> tuple[Program, Figures] | None:
+        """Return the server that was kept last, if there is one that still runs, and forget it."""
+        kept, self._kept = self._kept, None
+        if kept and self.keeps and kept[0].is_running():
+            return kept
+        if kept:
+            kept[0].close()
+        return None
 
     def next_visit(self) -> Visit:
         """Return a client that was started a moment ago, and the listener that it was told of."""
@@ -47,6 +63,8 @@ class Starter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.keeps = False
+        self.kept()
         self._servers.close()
         self._visits.close()
 
@@ -58,6 +76,32 @@ class Bench:
     starter: Starter
     transcript: Transcript
     subjects: list[Tested] = field(default_factory=list)
+    kept: bool = False  # whether its server has served other checks before
+    _found: Figures | None = None
+
+    def serve(self, fresh: bool = False) -> Subject:
+        """Return a server that listens; one that has served other checks will do, unless it shall be `fresh`.
+
+        A check that fails with such a server has to be made again with a fresh one: its evidence shall be its own.
+        """
+        kept = None if fresh else self.starter.kept()
+        if kept:
+            self.kept = True
+            self.transcript.act("server = start()")
+            program, self._found = kept
+            return self._ready(program)
+        subject = self.start()
+        self._found = subject.program.figures()
+        return subject
+
+    def hand_on(self) -> None:
+        """Let go of all connections; keep the server for the next check if it is again as it was found."""
+        if self.starter.keeps and self._found and len(self.subjects) == 1:
+            (subject,) = self.subjects
+            if isinstance(subject, Subject) and subject.is_left_as(self._found, LEFT_CLEAN):
+                self.starter.keep(subject.program, self._found)
+                return
+        self.close()
 
     def start(self, host: str = HOST, port: int | None = None, defaults: bool = False) -> Subject:
         """Start the program, told where to listen (unless `defaults`), and wait until it listens."""

@@ -15,6 +15,7 @@ class Declaration:
     hint: str  # where to look, when it fails
     needs: tuple[str, ...] = ()  # checks that must hold before this one makes sense
     model: bool = False  # whether it is about how the program does it (threads, select)
+    fresh: bool = False  # whether it needs a server that nobody has spoken to (about memory, say)
     waits: bool = False  # whether it mostly waits: it is then made beside others, and is handed a Bench alone
 
 
@@ -25,10 +26,11 @@ def check(
     needs: tuple[str, ...] = (),
     *,
     model: bool = False,
+    fresh: bool = False,
     waits: bool = False,
 ) -> pytest.MarkDecorator:
     """Declare a function to be a check; its step and its points stand in the course's manifest."""
-    return pytest.mark.check(Declaration(clause, quote, hint, needs, model, waits))
+    return pytest.mark.check(Declaration(clause, quote, hint, needs, model, fresh, waits))
 
 
 def declaration(item: Any) -> Declaration | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from harness.checks.bench import Bench, Starter
 from harness.checks.beside import Beside
@@ -37,8 +38,14 @@ class Run:
     any_model: bool = False
     seed: int = 0
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    untold: list[str] = field(default_factory=list)  # the checks whose verdicts are still to be told, in order
     beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
+
+    def tell(self) -> None:
+        """Tell the verdicts that there are, in the order of the steps: one that is still to come holds up the rest."""
+        while self.untold and self.untold[0] in self.verdicts:
+            self.on_verdict(self.verdicts[self.untold.pop(0)])
 
 
 RUN = pytest.StashKey[Run]()
@@ -92,7 +99,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in kept:
         found[name].extra_keyword_matches.add(name)
     config.hook.pytest_deselected(items=[item for item in items if check_id(item.name) not in wanted])
-    items[:] = [found[name] for name in kept]
+    run.untold = kept
+    last = _those_that_may_come_last({name: found[name] for name in kept})
+    items[:] = sorted((found[name] for name in kept), key=last.__contains__)
+
+
+def _those_that_may_come_last(found: dict[str, pytest.Item]) -> set[pytest.Item]:
+    """Return the checks that wait, beside others, and that none of these others needs."""
+    declared = {name: one for name, item in found.items() if (one := declaration(item))}
+    needed = {name for one in declared.values() if not one.waits for name in one.needs}
+    return {found[name] for name, one in declared.items() if one.waits and name not in needed}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which checks are left, now that a keyword may have chosen among them."""
+    names = {check_id(item.name) for item in session.items}
+    run = session.config.stash[RUN]
+    run.untold = [name for name in run.untold if name in names]
 
 
 def _left_out(run: Run, item: pytest.Item) -> bool:
@@ -124,6 +147,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             raise Blocked(cause)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Make a check; once more, with a server of its own, if it fails with one that had served others before."""
+    run, name = item.config.stash[RUN], check_id(item.name)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    if run.verdicts[name].status in (Status.FAIL, Status.ERROR):
+        run.starter.keeps = False  # from now on each check gets a server of its own
+        if BENCH in item.stash and item.stash[BENCH].kept:
+            del run.verdicts[name]
+            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    run.tell()
+    if name == run.lab.gate and run.verdicts[name].status is Status.PASS:
+        _begin_those_that_wait(item.session, run)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Turn the outcome of each check into one of the four verdicts."""
@@ -131,18 +172,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     run = item.config.stash[RUN]
     name = check_id(item.name)
     error = call.excinfo.value if call.excinfo else None
-    if call.when == "teardown" and error is None:
-        run.on_verdict(run.verdicts[name])
-        if name == run.lab.gate and run.verdicts[name].status is Status.PASS:
-            _begin_those_that_wait(item.session, run)
-        return report  # type: ignore[return-value]
-    if call.when == "setup" and error is None:
+    if call.when != "call" and error is None:
         return report  # type: ignore[return-value]
     verdict = _verdict(item, run, error)
     verdict.seconds = call.duration + (run.verdicts[name].seconds if name in run.verdicts else 0.0)
     run.verdicts[name] = verdict
-    if call.when == "teardown":
-        run.on_verdict(verdict)
     if verdict.status is Status.BLOCKED:
         report.outcome = "skipped"
         report.longrepr = (str(item.path), 0, verdict.message)
@@ -169,8 +203,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Give up what was begun and is not needed."""
-    session.config.stash[RUN].beside.close()
+    """Give up what was begun and is not needed; tell what was not told yet (of a run that was stopped early)."""
+    run = session.config.stash[RUN]
+    run.beside.close()
+    run.untold = [name for name in run.untold if name in run.verdicts]
+    run.tell()
 
 
 def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdict:
@@ -243,13 +280,15 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     bench = begun or Bench(run.starter, request.node.stash[TRANSCRIPT])
     request.node.stash[BENCH] = bench
     yield bench
-    bench.close()
+    verdict = run.verdicts.get(check_id(request.node.name))
+    bench.hand_on() if verdict and verdict.status is Status.PASS else bench.close()
 
 
 @pytest.fixture
-def server(bench: Bench) -> Subject:
+def server(request: pytest.FixtureRequest, bench: Bench) -> Subject:
     """A server that listens."""
-    return bench.start()
+    declared = declaration(request.node)
+    return bench.serve(fresh=declared is None or declared.fresh)
 
 
 @pytest.fixture

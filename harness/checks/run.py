@@ -66,7 +66,8 @@ def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> lis
         raise KeyboardInterrupt
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise KitError(f"the checks could not be made:\n{said.getvalue().strip()}")
-    return list(run.verdicts.values())
+    places = {name: place for place, name in enumerate(name for step in run.lab.steps for name in step.checks)}
+    return sorted(run.verdicts.values(), key=lambda verdict: (verdict.id != run.lab.gate, places[verdict.id]))
 
 
 def merge(rounds: list[list[Verdict]]) -> list[Verdict]:

@@ -125,11 +125,24 @@ class Subject(Tested):
                 self._expect_answer(peer, f"Each of the {number} clients has to be served, in its turn at the latest.")
                 peer.half_close()
 
+    def is_left_as(self, found: Figures, within: float) -> bool:
+        """Let go of all clients; return whether it then rests, and holds what it held when it was `found`."""
+        self._drop_peers()
+        deadline = time.monotonic() + within
+        while self.is_running() and time.monotonic() < deadline:
+            self.program.wait_settled(within)
+            if _holdings(self.program.figures()) == _holdings(found):
+                return True
+        return False
+
     def close(self) -> None:
         """Let go of all clients, and end it."""
+        self._drop_peers()
+        super().close()
+
+    def _drop_peers(self) -> None:
         for peer in self.peers:
             peer.drop()
-        super().close()
 
     # What is done to it
 
@@ -263,6 +276,10 @@ class Subject(Tested):
         self._expect_no_traceback(
             "Stopping a server is no error: its operator should not be shown one.", f" after {name}"
         )
+
+
+def _holdings(figures: Figures) -> tuple[int, int, int]:
+    return figures.descriptors, figures.threads, figures.processes
 
 
 def _kept(before: Figures, now: Figures) -> str:

@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness.launch.processes import LINUX, state
+from harness.launch.processes import LINUX, contents, state
 
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -47,23 +46,23 @@ def runnable_seconds(pids: Iterable[int]) -> float:
         with suppress(OSError):
             for task in os.listdir(f"/proc/{pid}/task"):
                 with suppress(OSError):
-                    running, waiting, _ = Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()
+                    running, waiting, _ = contents(f"/proc/{pid}/task/{task}/schedstat").split()
                     total += int(running) + int(waiting)
     return total / 1e9
 
 
 def _linux(pid: int) -> Figures | None:
-    folder = Path(f"/proc/{pid}")
+    folder = f"/proc/{pid}"
     try:
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        if fields[0] == "Z":
+        fields = contents(f"{folder}/stat").rpartition(b")")[2].split()
+        if fields[0] == b"Z":
             return None
         cpu = (int(fields[11]) + int(fields[12])) / TICKS
-        descriptors = len(os.listdir(folder / "fd"))
+        descriptors = len(os.listdir(f"{folder}/fd"))
         pss = 0
         with suppress(OSError):  # a hardened kernel may forbid it
-            rollup = (folder / "smaps_rollup").read_text()
-            pss = 1024 * int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
+            rollup = contents(f"{folder}/smaps_rollup")
+            pss = 1024 * int(next(line for line in rollup.splitlines() if line.startswith(b"Pss:")).split()[1])
         return Figures(cpu, pss, int(fields[17]), descriptors, 1)
     except (OSError, StopIteration):
         return None

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 LINUX = sys.platform == "linux"
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -17,6 +16,15 @@ def adopt_orphans() -> None:
     """Make this process the parent of its descendants' orphans, daemons included (Linux; prctl(2))."""
     if LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def contents(path: str) -> bytes:
+    """Return what a file of /proc says; it is asked for so often that open() would cost more than the answer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
+    finally:
+        os.close(descriptor)
 
 
 def children(pid: int) -> list[int]:
@@ -31,7 +39,7 @@ def children(pid: int) -> list[int]:
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             with suppress(OSError):
-                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                found += map(int, contents(f"/proc/{pid}/task/{task}/children").split())
     return found
 
 
@@ -62,19 +70,19 @@ def session_of(pid: int) -> int | None:
 def carries(pid: int, mark: str) -> bool:
     """Whether a process was started with `mark` in its environment (Linux)."""
     try:
-        return mark.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return mark.encode() in contents(f"/proc/{pid}/environ")
     except OSError:
         return False
 
 
 def state(pid: int) -> str:
     """Return the state of a process as proc(5) writes it (R, S, T, Z ...), or "" if it is gone."""
-    return _state_in(Path(f"/proc/{pid}/stat"))
+    return _state_in(f"/proc/{pid}/stat")
 
 
-def _state_in(stat: Path) -> str:
+def _state_in(stat: str) -> str:
     try:
-        return stat.read_text().rpartition(")")[2].split()[0]
+        return contents(stat).rpartition(b")")[2].split()[0].decode()
     except OSError:
         return ""
 
@@ -83,7 +91,7 @@ def _thread_states(pid: int) -> Iterator[str]:
     """Yield the state of each thread; that of the process is the one of its first thread alone."""
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            yield _state_in(Path(f"/proc/{pid}/task/{task}/stat"))
+            yield _state_in(f"/proc/{pid}/task/{task}/stat")
 
 
 def all_asleep(pids: Iterable[int]) -> bool:

@@ -200,9 +200,11 @@ class Program:
         call returns (signal(7) and the documentation of Python's signal module): no fault of its author's.
         """
         deadline = time.monotonic() + timeout
-        quiet = 0
+        quiet, members = 0, self.members()
         while quiet < 3 and time.monotonic() < deadline:
-            quiet = quiet + 1 if processes.all_asleep(self.members()) else 0
+            quiet = quiet + 1 if processes.all_asleep(members) else 0
+            if quiet == 2 and members != (members := self.members()):
+                quiet = 0
             time.sleep(0.001)  # between two looks at states that are announced to nobody
 
     @contextmanager

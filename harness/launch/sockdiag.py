@@ -20,6 +20,11 @@ ERROR, DONE = 2, 3
 LISTEN = 10  # of enum tcp_state
 ALL_STATES = 0xFFFFFFFF
 HEADER = struct.Struct("=IHHII")
+MESSAGE = 72  # bytes of a struct inet_diag_msg
+TCP_INFO = 1 << 1  # asks for the attribute INET_DIAG_INFO, which is number 2
+BYTES_RECEIVED = (
+    128  # where tcpi_bytes_received stands in a struct tcp_info (RFC 4898, tcpEStatsAppHCThruOctetsReceived)
+)
 NO_COOKIE = b"\xff" * 8
 
 Address = tuple[str, int]
@@ -29,7 +34,8 @@ Address = tuple[str, int]
 class Entry:
     """One TCP socket: `unread` bytes wait in its receive queue, `unsent` ones in its send queue (or on their way).
 
-    An `inode` of 0 belongs to no process.
+    An `inode` of 0 belongs to no process. Of a connection, `received` bytes have arrived so far (and the end of the
+    stream, which counts as one); None where the kernel was not asked, or does not tell.
 
     `state` counts as enum tcp_state does: 1 is ESTABLISHED, 8 CLOSE_WAIT, 10 LISTEN.
     """
@@ -40,13 +46,14 @@ class Entry:
     unsent: int
     inode: int
     state: int
+    received: int | None = None
 
 
 def connection(server: Address, client: Address) -> Entry | None:
     """Return the server's side of an IPv4 connection, be the server's socket of IPv4 or of IPv6."""
     for family, width in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
         ends = struct.pack(">HH", server[1], client[1]) + _packed(server[0], width) + _packed(client[0], width)
-        for entry in _ask(family, ALL_STATES, REQUEST, ends):
+        for entry in _ask(family, ALL_STATES, REQUEST, ends, extensions=TCP_INFO):
             if entry.state != LISTEN:  # the kernel's answer where there is no such connection (any more)
                 return entry
     return None
@@ -81,14 +88,19 @@ def sees(pid: int) -> bool:
 _local = threading.local()
 
 
-def _ask(family: int, states: int, flags: int, ends: bytes) -> Iterator[Entry]:
+def _ask(family: int, states: int, flags: int, ends: bytes, extensions: int = 0) -> Iterator[Entry]:
     """Yield the sockets that the kernel names; `ends` is ports and addresses as inet_diag_sockid begins."""
     channel: socket.socket | None = getattr(_local, "channel", None)
     if channel is None:
         channel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
         _local.channel = channel
     ident = ends[:4] + _padded(ends[4:])
-    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, states) + ident + struct.pack("=I", 0) + NO_COOKIE
+    body = (
+        struct.pack("=BBBBI", family, socket.IPPROTO_TCP, extensions, 0, states)
+        + ident
+        + struct.pack("=I", 0)
+        + NO_COOKIE
+    )
     channel.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, 0, 0) + body)
     more = True
     while more:
@@ -124,4 +136,14 @@ def _entry(message: bytes) -> Entry:
     width = 4 if family == socket.AF_INET else 16
     host = socket.inet_ntop(family, message[8 : 8 + width])
     _expires, unread, unsent, _uid, inode = struct.unpack_from("=IIIII", message, 52)
-    return Entry(host, port, unread, unsent, inode, state=message[1])
+    return Entry(host, port, unread, unsent, inode, message[1], _received(message[MESSAGE:]))
+
+
+def _received(attributes: bytes) -> int | None:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if kind == 2 and length >= 4 + BYTES_RECEIVED + 8:
+            (received,) = struct.unpack_from("=Q", attributes, 4 + BYTES_RECEIVED)
+            return int(received)
+        attributes = attributes[(length + 3) & ~3 or 4 :]
+    return None

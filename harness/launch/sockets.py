@@ -29,6 +29,7 @@ class Connection:
     unread: int  # bytes that arrived and that the program has not read
     accepted: bool  # whether the program has accepted it (and perhaps closed it since)
     unsent: int = field(default=0, compare=False)  # bytes that the program has sent and that have not arrived
+    received: int | None = field(default=None, compare=False)  # bytes that have arrived so far, where that is shown
     ended: bool = field(default=False, compare=False)  # whether the program has closed it, or its sending side
 
 
@@ -55,13 +56,13 @@ def connection(pid: int, server: Address, client: Address) -> Connection | None:
         if entry is None:
             return None
         ended = entry.state not in OPEN
-        return Connection(entry.unread, entry.inode != 0 or ended, entry.unsent, ended)
+        return Connection(entry.unread, entry.inode != 0 or ended, entry.unsent, entry.received, ended)
     wanted = {(_hex(server, mapped), _hex(client, mapped)) for mapped in (False, True)}
     for fields in _table(pid):
         if (fields[1], fields[2]) in wanted:
             ended = int(fields[3], 16) not in OPEN
             unsent, _, unread = fields[4].partition(":")
-            return Connection(int(unread, 16), fields[9] != "0" or ended, int(unsent, 16), ended)
+            return Connection(int(unread, 16), fields[9] != "0" or ended, int(unsent, 16), None, ended)
     return None
 
 
