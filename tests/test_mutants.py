@@ -44,7 +44,7 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
         lab = load_course().lab(str(mutant.lab))
         script = write_script(verdict, lab.kind, command_of(program), tmp_path)
         with ThreadPoolExecutor(1 if uses_default_port(script) else 2) as threads:
-            shown = threads.submit(run_by_hand, hurried(script, tmp_path), program)
+            shown = threads.submit(run_until_it_fails, hurried(script, tmp_path), program)
             gone = threads.submit(run_by_hand, script, SOLUTIONS / program.name)
         told = shown.result().stdout + shown.result().stderr
         assert (shown.result().returncode, "The fault shows:" in told) == (1, True), told
@@ -58,6 +58,14 @@ def hurried(script: Path, folder: Path) -> Path:
     copy = folder / f"hurried-{script.name}"
     copy.write_text(text.replace("PATIENCE = 5.0", "PATIENCE = 1.5"), encoding="utf-8")
     return copy
+
+
+def run_until_it_fails(script: Path, program: Path) -> CompletedProcess[str]:
+    """Run a script up to three times: what depends on the order of threads does not show each time."""
+    for _ in range(2):
+        if (done := run_by_hand(script, program)).returncode:
+            return done
+    return run_by_hand(script, program)
 
 
 def uses_default_port(script: Path) -> bool:

@@ -36,11 +36,18 @@ class Starter:
         self._servers = Ahead(lambda: Program(command), ahead * (kind != CLIENT))
         self._visits = Ahead(lambda: Visit.begin(command), ahead * (kind == CLIENT))
         self._kept: tuple[Program, Figures] | None = None
-        self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
+        self.keeps = False
+        self.begin_round()
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
         return self._servers.next()
+
+    def begin_round(self) -> None:
+        """Serve no check with a server that has served others in an earlier round."""
+        self.keeps = False
+        self.kept()
+        self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
 
     def keep(self, program: Program, found: Figures) -> None:
         """Keep a server that has served a check and is again as it was found."""

@@ -222,10 +222,10 @@ def check_blames_the_right_one(server: Subject) -> None:
         # meets one of whose end the server does not know yet, and somebody else comes behind.
         talkers, gone = guests[0:6:2], guests[1:6:2]
         with server.frozen():
-            for guest in gone:
-                guest.reset()
             for guest in talkers:
                 guest.send(b"one\ntwo\n")
+            for guest in gone:
+                guest.reset()
         here += [*talkers, guests[6]]
         for guest in here:
             heard = [f"[{other.name}] {word}" for other in talkers if other is not guest for word in ("one", "two")]
@@ -328,6 +328,7 @@ def check_stops_in_the_middle(bench: Bench) -> None:
     eve = visit(server, "eve")
     eve.expect_prompt()
     bob.send_until_stuck((b"y" * 999 + b"\n") * 64, limit=NOT_TOO_MUCH)
+    server.settle()  # it has relayed what it can
     server.expect_stop("SIGTERM")
     for guest in (ann, bob, eve):
         guest.expect_gone("When the process ends, no connection may stay open.")

@@ -291,6 +291,7 @@ class Server(Program):
         for peer in crowd:
             peer.ask(question)
         self.thaw()
+        self.settle()
         for peer in crowd:
             peer.expect_answer(answer)
             peer.half_close()

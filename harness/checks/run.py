@@ -59,6 +59,7 @@ def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> lis
     arguments = [*modules_of(run.lab), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
     arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
     run.verdicts, run.beside = {}, Beside()
+    run.starter.begin_round()
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         status = pytest.main(arguments, plugins=[_HandOver(run), plugin])

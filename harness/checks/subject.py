@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
-from harness.checks.tested import Tested
+from harness.checks.tested import SETTLED, Tested
 from harness.launch import Figures
 from harness.launch.sockets import Address, Connection
 from harness.wire import Fault, Peer
@@ -121,6 +121,7 @@ class Subject(Tested):
                 crowd = [self.connect(f"client{turn}") for turn in range(1, number + 1)]
                 for peer in crowd:
                     self._ask(peer)
+            self.program.wait_settled(SETTLED)  # it has accepted as many at a time as it ever will
             for peer in crowd:
                 self._expect_answer(peer, f"Each of the {number} clients has to be served, in its turn at the latest.")
                 peer.half_close()
