@@ -328,7 +328,7 @@ def check_stops_in_the_middle(bench: Bench) -> None:
     eve = visit(server, "eve")
     eve.expect_prompt()
     bob.send_until_stuck((b"y" * 999 + b"\n") * 64, limit=NOT_TOO_MUCH)
-    server.settle()  # it has relayed what it can
+    bob.wait_stuck()
     server.expect_stop("SIGTERM")
     for guest in (ann, bob, eve):
         guest.expect_gone("When the process ends, no connection may stay open.")

@@ -408,6 +408,9 @@ class Peer:
                 raise Fault(f"the server does not read what {self.name} sends")
             time.sleep(0.001)
 
+    def wait_stuck(self):
+        time.sleep(1)
+
     def is_over(self):
         self.socket.setblocking(False)
         try:

@@ -230,6 +230,16 @@ class Link:
         again = self.server.connection(self.local)  # the last byte may have come in the middle of the first look
         return again is None or again.unread == 0
 
+    def wait_stuck(self, window: float) -> None:
+        """Wait until the server has read nothing for `window` seconds, or has read all that was sent."""
+        unread, since = -1, time.monotonic()
+        while (connection := self.server.connection(self.local)) and time.monotonic() < since + window:
+            if self._is_eaten(connection):
+                return
+            if connection.unread != unread:
+                unread, since = connection.unread, time.monotonic()
+            time.sleep(window / 20)  # polls, as below
+
     def wait_accepted(self) -> None:
         """Wait until the server has accepted this connection, or has ended it."""
         self._wait_for(lambda connection: connection.accepted, f"the server does not accept {self.name}")

@@ -15,6 +15,7 @@ from harness.wire.transcript import Fault, Kind, Transcript
 
 STUCK = 0.05  # seconds in which a socket takes no more bytes
 STUCK_LIMIT = 16 << 20  # bytes
+STUCK_FOR_GOOD = 0.5  # seconds in which a server reads nothing; the first probes of a closed window come after 0.2 s
 READS_AGAIN = 1 << 20  # bytes of receive buffer of a slow reader that has become a fast one
 
 
@@ -328,6 +329,14 @@ class Peer:
         """Wait until the server has read all that was sent."""
         self.transcript.act(f"{self.name}.wait_eaten()")
         self._link.wait_eaten()
+
+    def wait_stuck(self) -> None:
+        """Wait until the server has read nothing for a while, or has read all that was sent.
+
+        Linux makes a send queue larger, little by little, while its other end does not read.
+        """
+        self.transcript.act(f"{self.name}.wait_stuck()")
+        self._link.wait_stuck(STUCK_FOR_GOOD)
 
     def wait_accepted(self) -> bool:
         """Wait until the server has accepted this connection; False if it ended it or itself instead."""
