@@ -319,7 +319,11 @@ def check_refuses_a_name_too_long(server: Subject) -> None:
 
 
 @check(
-    "B4", LONG, "Keep no more of a line than it takes to know that it is too long.", needs=("refuses-a-line-too-long",)
+    "B4",
+    LONG,
+    "Keep no more of a line than it takes to know that it is too long.",
+    needs=("refuses-a-line-too-long",),
+    fresh=True,
 )
 def check_keeps_no_endless_line(server: Subject) -> None:
     """64 MiB without a newline do not fill the memory of the server, and delay nobody."""

@@ -270,7 +270,13 @@ def check_long_line_in_pieces(server: Subject) -> None:
         )
 
 
-@check("B4", LONG, "Keep no more of a line than it takes to know that it is too long.", ("refuses-a-long-line",))
+@check(
+    "B4",
+    LONG,
+    "Keep no more of a line than it takes to know that it is too long.",
+    needs=("refuses-a-long-line",),
+    fresh=True,
+)
 def check_bounded_memory(server: Subject) -> None:
     """A line of 64 MiB does not fill the memory of the server."""
     ann = server.connect("ann")
