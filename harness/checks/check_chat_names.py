@@ -80,7 +80,8 @@ def check_lists_members(server: Subject) -> None:
     guests = [visit(server, f"client{number}") for number in range(1, 8)]
     for guest, name in zip(guests, ("Zoe", "ann", "Bob", "a_b", "a-b", "a1"), strict=False):
         guest.register(name)
-    asker = guests[0]
+    asker, nameless = guests[0], guests[-1]
+    nameless.expect_prompt()  # it is connected, and no member
     for name in ("ann", "Bob", "a_b", "a-b", "a1"):
         asker.expect_joined(name)
     names = ("a-b", "a1", "a_b", "ann", "Bob", "Zoe")
