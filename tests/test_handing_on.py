@@ -51,3 +51,10 @@ def test_what_a_server_is_worn_out_by_is_no_fault_in_the_next_check(tmp_path: Pa
     notes = tmp_path / "notes"
     _, results = check(1, target("five_clients", notes), *NOT_MEANT)
     assert of_status(results, "fail") | of_status(results, "blocked") == MANY
+
+
+def test_a_port_that_somebody_took_in_the_meantime_is_no_fault(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    status, results = check(1, target("finds_its_port_taken", notes), "-k", "echoes or leaks or half_close")
+    assert status == 0, results["checks"]
+    assert "no place" in notes.read_text(encoding="utf-8")

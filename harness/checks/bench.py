@@ -19,6 +19,7 @@ from harness.wire.transcript import SERVER, Kind
 CLIENT = "client"  # the kind of a lab whose program connects to others
 START_PATIENCE = 10.0  # seconds until a program listens
 PORTS_TRIED = 5
+IN_USE = "ddress already in use"  # strerror(EADDRINUSE) on Linux and macOS
 AHEAD = 3  # programs that are being started before they are needed
 LEFT_CLEAN = 0.1  # seconds in which a server may let go of a check's clients to be kept for the next check
 
@@ -125,12 +126,14 @@ class Bench:
 
     def _ready_on_a_free_port(self) -> Subject:
         """Start the program; where somebody else took its port in the meantime, start it on another one."""
-        for _ in range(PORTS_TRIED):
+        for tries_left in reversed(range(PORTS_TRIED)):
             program = self.starter.next()
             try:
                 return self._ready(program)
             except Fault:
-                if program.is_running() or is_free(program.host, program.port):
+                taken = not is_free(program.host, program.port)
+                says_so = IN_USE in program.output.stderr.text() + program.output.stdout.text()
+                if program.is_running() or not (taken or (says_so and tries_left)):
                     raise
         raise Hindered(f"{PORTS_TRIED} times somebody else took the port that was free for the program: try again")
 
@@ -173,7 +176,7 @@ def _wait_listening(program: Program, patience: Patience) -> None:
 
 
 def _why_it_ended(program: Program) -> str:
-    if "Address already in use" in program.output.stderr.text():
+    if IN_USE in program.output.stderr.text():
         return (
             "Its port was still busy: SO_REUSEADDR (socket(7)), set before bind(), allows it all the same. "
             "(Connections of a server that ran without it keep the port busy for a minute more.)"

@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -39,10 +40,19 @@ def five_clients(told: Told) -> None:
     park()
 
 
+def finds_its_port_taken(told: Told) -> None:
+    """Find, at every second start, that somebody else has taken the port in the meantime."""
+    if told.file.exists() and len(told.file.read_text(encoding="utf-8").splitlines()) % 2:
+        with told.file.open("a", encoding="utf-8") as file:
+            file.write("no place\n")
+        sys.exit("cannot listen: [Errno 98] Address already in use")
+    _serve(told)
+
+
 def lingers(told: Told) -> None:
     """Have a thread for each client that has gone, for a minute."""
     _serve(told, after_each=60)
 
 
 if __name__ == "__main__":
-    behave(well, five_clients, lingers)
+    behave(well, five_clients, finds_its_port_taken, lingers)
