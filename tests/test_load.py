@@ -405,7 +405,8 @@ def test_a_sweep_takes_the_servers_in_turn_and_measures_each() -> None:
         assert point.threads >= 1
         assert point.memory > 1 << 20
         assert point.descriptors >= 4
-    assert max(point.threads for point in points if point.server == "many") >= 3
+    most = {server: max(point.threads for point in points if point.server == server) for server in ("one", "many")}
+    assert most["one"] == 1 < most["many"]  # which of its short-lived threads a sample meets is chance
 
 
 def test_a_talk_shows_two_clients_in_turn_or_at_once() -> None:
