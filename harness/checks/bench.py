@@ -37,8 +37,7 @@ class Starter:
         self._servers = Ahead(lambda: Program(command), ahead * (kind != CLIENT))
         self._visits = Ahead(lambda: Visit.begin(command), ahead * (kind == CLIENT))
         self._kept: tuple[Program, Figures] | None = None
-        self.keeps = False
-        self.begin_round()
+        self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
@@ -46,9 +45,8 @@ class Starter:
 
     def begin_round(self) -> None:
         """Serve no check with a server that has served others in an earlier round."""
-        self.keeps = False
-        self.kept()
-        self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
+        self._let_go()
+        self.keeps = processes.LINUX
 
     def keep(self, program: Program, found: Figures) -> None:
         """Keep a server that has served a check and is again as it was found."""
@@ -56,12 +54,16 @@ class Starter:
 
     def kept(self) -> tuple[Program, Figures] | None:
         """Return the server that was kept last, if there is one that still runs, and forget it."""
-        kept, self._kept = self._kept, None
-        if kept and self.keeps and kept[0].is_running():
+        if self._kept and self.keeps and self._kept[0].is_running():
+            kept, self._kept = self._kept, None
             return kept
-        if kept:
-            kept[0].close()
+        self._let_go()
         return None
+
+    def _let_go(self) -> None:
+        if self._kept:
+            self._kept[0].close()
+            self._kept = None
 
     def next_visit(self) -> Visit:
         """Return a client that was started a moment ago, and the listener that it was told of."""
@@ -71,8 +73,7 @@ class Starter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.keeps = False
-        self.kept()
+        self._let_go()
         self._servers.close()
         self._visits.close()
 

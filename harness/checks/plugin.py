@@ -42,6 +42,11 @@ class Run:
     beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
 
+    def places(self) -> dict[str, int]:
+        """Return the place of each check of the lab in the order of the steps; the gate comes before all."""
+        places = {name: place for place, name in enumerate(name for step in self.lab.steps for name in step.checks)}
+        return places | {self.lab.gate: -1}
+
     def tell(self) -> None:
         """Tell the verdicts that there are, in the order of the steps: one that is still to come holds up the rest."""
         while self.untold and self.untold[0] in self.verdicts:
@@ -89,8 +94,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the checks of the lab (and of the step, with what they need), in the order of the steps."""
     run = config.stash[RUN]
-    order = {name: place for place, name in enumerate(n for step in run.lab.steps for n in step.checks)}
-    order[run.lab.gate] = -1
+    order = run.places()
     found = {check_id(item.name): item for item in items if declaration(item)}
     wanted = {name for name, item in found.items() if name in order and not _left_out(run, item)}
     if run.step:
@@ -99,7 +103,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in kept:
         found[name].extra_keyword_matches.add(name)
     config.hook.pytest_deselected(items=[item for item in items if check_id(item.name) not in wanted])
-    run.untold = kept
     last = _those_that_may_come_last({name: found[name] for name in kept})
     items[:] = sorted((found[name] for name in kept), key=last.__contains__)
 
@@ -113,9 +116,8 @@ def _those_that_may_come_last(found: dict[str, pytest.Item]) -> set[pytest.Item]
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which checks are left, now that a keyword may have chosen among them."""
-    names = {check_id(item.name) for item in session.items}
     run = session.config.stash[RUN]
-    run.untold = [name for name in run.untold if name in names]
+    run.untold = sorted((check_id(item.name) for item in session.items), key=run.places().__getitem__)
 
 
 def _left_out(run: Run, item: pytest.Item) -> bool:

@@ -409,7 +409,7 @@ class Peer:
             time.sleep(0.001)
 
     def wait_stuck(self):
-        time.sleep(1)
+        time.sleep(1)  # a send queue grows, little by little, after each probe of a closed window: 0.2 s, 0.4 s ...
 
     def is_over(self):
         self.socket.setblocking(False)

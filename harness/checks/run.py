@@ -67,8 +67,8 @@ def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> lis
         raise KeyboardInterrupt
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise KitError(f"the checks could not be made:\n{said.getvalue().strip()}")
-    places = {name: place for place, name in enumerate(name for step in run.lab.steps for name in step.checks)}
-    return sorted(run.verdicts.values(), key=lambda verdict: (verdict.id != run.lab.gate, places[verdict.id]))
+    places = run.places()
+    return sorted(run.verdicts.values(), key=lambda verdict: places[verdict.id])
 
 
 def merge(rounds: list[list[Verdict]]) -> list[Verdict]:

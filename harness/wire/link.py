@@ -238,7 +238,7 @@ class Link:
                 return
             if connection.unread != unread:
                 unread, since = connection.unread, time.monotonic()
-            time.sleep(window / 20)  # polls, as below
+            time.sleep(window / 20)  # polls the kernel's table: that nobody reads is announced by nothing
 
     def wait_accepted(self) -> None:
         """Wait until the server has accepted this connection, or has ended it."""
@@ -281,8 +281,7 @@ class Link:
         connection = self.server.connection(self.local)
         if connection is None or fcntl is None:
             return None
-        (arrived,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
-        return self._unsent() + connection.unread + connection.unsent + int(arrived)
+        return self._unsent() + connection.unread + connection.unsent + self.unread()
 
     def lost(self, when: str, error: OSError) -> Fault:
         """Return the Fault that a failed call on the socket means."""
