@@ -22,6 +22,7 @@ PORTS_TRIED = 5
 IN_USE = "ddress already in use"  # strerror(EADDRINUSE) on Linux and macOS
 AHEAD = 3  # programs that are being started before they are needed
 LEFT_CLEAN = 0.1  # seconds in which a server may let go of a check's clients to be kept for the next check
+HOPELESS = 3  # servers in a row that were not left as they were found: those to come will not be either
 
 
 class Starter:
@@ -37,6 +38,7 @@ class Starter:
         self._servers = Ahead(lambda: Program(command), ahead * (kind != CLIENT))
         self._visits = Ahead(lambda: Visit.begin(command), ahead * (kind == CLIENT))
         self._kept: tuple[Program, Figures] | None = None
+        self._changed = 0  # servers in a row that were not left as they were found
         self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
 
     def next(self) -> Program:
@@ -46,11 +48,17 @@ class Starter:
     def begin_round(self) -> None:
         """Serve no check with a server that has served others in an earlier round."""
         self._let_go()
+        self._changed = 0
         self.keeps = processes.LINUX
 
-    def keep(self, program: Program, found: Figures) -> None:
-        """Keep a server that has served a check and is again as it was found."""
-        self._kept = (program, found)
+    def keep_if_unchanged(self, server: Subject, found: Figures) -> bool:
+        """Keep a server that has served a check if it is again as it was found; return whether it is."""
+        unchanged = server.is_left_as(found, LEFT_CLEAN)
+        if unchanged:
+            self._kept = (server.program, found)
+        self._changed = 0 if unchanged else self._changed + server.is_running()
+        self.keeps = self.keeps and self._changed < HOPELESS
+        return unchanged
 
     def kept(self) -> tuple[Program, Figures] | None:
         """Return the server that was kept last, if there is one that still runs, and forget it."""
@@ -107,8 +115,7 @@ class Bench:
         """Let go of all connections; keep the server for the next check if it is again as it was found."""
         if self.starter.keeps and self._found and len(self.subjects) == 1:
             (subject,) = self.subjects
-            if isinstance(subject, Subject) and subject.is_left_as(self._found, LEFT_CLEAN):
-                self.starter.keep(subject.program, self._found)
+            if isinstance(subject, Subject) and self.starter.keep_if_unchanged(subject, self._found):
                 return
         self.close()
 

@@ -44,6 +44,7 @@ class _HandOver:
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         config.stash[RUN] = self.run
+        config.option.tbstyle = "native"  # pytest's own account of a failure is read by nobody; this one is made fast
 
 
 def modules_of(lab: Lab) -> list[str]:

@@ -244,7 +244,7 @@ class Subject(Tested):
             while sent < times * len(unit) and time.monotonic() - began < MEMORY_WINDOW:
                 peer.send(unit)
                 sent += len(unit)
-            peer.wait_eaten()
+                peer.wait_eaten()  # a slow one is not left with more than a unit when the time is over
         grown = self.program.figures().pss - before
         limit = max(MEMORY_NOISE, sent * 3 // 4)
         if grown > limit:
