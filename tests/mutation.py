@@ -296,7 +296,7 @@ def first_to_fail(number: int, program: Path, keywords: Sequence[str] = ("",), p
     from harness.launch.yardstick import slowness
 
     lab = load_course().lab(str(number))
-    with Starter(command_of(program), lab.kind, ahead=1) as starter:
+    with Starter(command_of(program), lab.kind, ahead=0) as starter:
         starter.patience = Scaled(slowness, patience)
         for keyword in keywords:
             for verdict in make_checks(Run(lab, starter, seed=1), keyword, stop_at_first=True):

@@ -25,6 +25,12 @@ class Ahead(Generic[Started]):
         self._lock = threading.Lock()  # checks that wait are made in threads
         self._fill()
 
+    def keep_ready(self, number: int) -> None:
+        """From now on, keep so many ahead."""
+        with self._lock:
+            self._number = number
+            self._fill()
+
     def _fill(self) -> None:
         while len(self._spares) < self._number:
             self._spares.append(self._begin())

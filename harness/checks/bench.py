@@ -20,7 +20,7 @@ CLIENT = "client"  # the kind of a lab whose program connects to others
 START_PATIENCE = 10.0  # seconds until a program listens
 PORTS_TRIED = 5
 IN_USE = "ddress already in use"  # strerror(EADDRINUSE) on Linux and macOS
-AHEAD = 3  # programs that are being started before they are needed
+AHEAD = 3  # programs at most that are being started before they are needed
 LEFT_CLEAN = 0.1  # seconds in which a server may let go of a check's clients to be kept for the next check
 HOPELESS = 3  # servers in a row that were not left as they were found: those to come will not be either
 
@@ -35,11 +35,18 @@ class Starter:
         self.command = command
         self.exchange = EXCHANGES.get(kind, NO_EXCHANGE)
         self.patience = Patience(slowness)
-        self._servers = Ahead(lambda: Program(command), ahead * (kind != CLIENT))
-        self._visits = Ahead(lambda: Visit.begin(command), ahead * (kind == CLIENT))
+        self.is_client = kind == CLIENT
+        self._ahead = ahead
+        self._servers = Ahead(lambda: Program(command), min(ahead, not self.is_client))
+        self._visits = Ahead(lambda: Visit.begin(command), min(ahead, self.is_client))
         self._kept: tuple[Program, Figures] | None = None
         self._changed = 0  # servers in a row that were not left as they were found
         self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
+
+    def expect(self, checks: int) -> None:
+        """Start no more ahead than so many checks may need; the first one has its program already."""
+        ready = self._visits if self.is_client else self._servers
+        ready.keep_ready(min(self._ahead, checks - 1))
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""

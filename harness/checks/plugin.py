@@ -115,9 +115,10 @@ def _those_that_may_come_last(found: dict[str, pytest.Item]) -> set[pytest.Item]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which checks are left, now that a keyword may have chosen among them."""
+    """Note which checks are to be made, now that a keyword may have chosen among them."""
     run = session.config.stash[RUN]
     run.untold = sorted((check_id(item.name) for item in session.items), key=run.places().__getitem__)
+    run.starter.expect(len(run.untold))
 
 
 def _left_out(run: Run, item: pytest.Item) -> bool:

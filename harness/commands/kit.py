@@ -27,7 +27,7 @@ def test(args: argparse.Namespace) -> int:
 
     os.chdir(ROOT)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    workers = (os.cpu_count() or 1) + 1  # many tests wait for what does not come
+    workers = 2 * (os.cpu_count() or 1)  # many tests wait for what does not come
     return int(pytest.main(["-p", "xdist", "-n", str(workers), *args.arguments]))
 
 

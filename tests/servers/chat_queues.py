@@ -141,7 +141,7 @@ def converse(connection: socket.socket, room: Room) -> None:
 
 def accepted(listener: socket.socket) -> Iterator[socket.socket]:
     """Yield the connections that come, for ever; refuse one that leaves no descriptor for the reserve."""
-    reserve: int | None = None
+    reserve: int | None = os.open(os.devnull, os.O_RDONLY)
     while True:
         try:
             connection, _ = listener.accept()
