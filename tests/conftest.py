@@ -1,6 +1,13 @@
-"""What the kit's own tests share: after the mutants, who caught which."""
+"""What the kit's own tests share: signals that are heeded and, after the mutants, who caught which."""
 
 import pytest
+
+from harness.launch.processes import let_children_heed_signals
+
+
+def pytest_configure() -> None:
+    """Let what the tests start end on Ctrl-C, also where the tests themselves run in the background of a script."""
+    let_children_heed_signals()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -262,6 +262,37 @@ def test_interrupting_a_check_leaves_nothing_behind(name: str, expected: int) ->
         assert not [pid for pid in started if state(pid) not in ("", "Z")]
 
 
+IN_A_SCRIPT = ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", sys.executable]  # as `nohup ... &` starts a command
+
+
+def test_started_in_the_background_of_a_script_a_check_and_its_script_are_fair(kit: Path) -> None:
+    heeds = "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    text = ECHO.read_text(encoding="utf-8")
+    assert heeds in text
+    correct, deaf = kit / "correct.py", kit / "deaf.py"
+    correct.write_text(text.replace(heeds, ""), encoding="utf-8")  # as Python itself does where nobody says otherwise
+    deaf.write_text(text.replace(heeds, "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"), encoding="utf-8")
+    for program, status in ((correct, 0), (deaf, 1)):
+        words = [
+            "-m",
+            "harness",
+            "check",
+            "1",
+            "--target",
+            python(program),
+            "-k",
+            "listens or echoes or stops-when-idle",
+        ]
+        done = subprocess.run([*IN_A_SCRIPT, *words], cwd=kit, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout
+    script = kit / "runs" / "latest" / "stops-when-idle.py"
+    for program, status in ((deaf, 1), (correct, 0)):
+        done = subprocess.run(
+            [*IN_A_SCRIPT, script, sys.executable, program], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stdout
+
+
 def children_of(pid: int) -> list[int]:
     """Return the processes that a process has started."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

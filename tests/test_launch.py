@@ -389,6 +389,29 @@ def test_a_program_that_does_not_want_to_stop() -> None:
     assert program.status == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_program_does_not_inherit_that_a_signal_is_ignored(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with running(scripted("printing", "greets")) as program:
+            os.kill(os.getpid(), number)  # here it is still ignored
+            program.signal(number)
+            assert program.wait(PATIENCE)
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_program_does_not_inherit_that_signals_are_blocked() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    try:
+        with running(scripted("printing", "greets")) as program:
+            program.signal(signal.SIGTERM)
+            assert program.wait(PATIENCE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
+
+
 def test_a_program_that_stopped_itself_is_ended() -> None:
     with Program(scripted("starting", "dies_of", int(signal.SIGSTOP))) as program:
         eventually(lambda: processes.state(program.pid) == "T")

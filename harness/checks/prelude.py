@@ -552,6 +552,8 @@ def main():
     if len(sys.argv) > 1:
         COMMAND, FOLDER = shlex.split(shlex.join(sys.argv[1:])), None
     print("The program:", shlex.join(COMMAND))
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by a shell, for a command that ends in &
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or the program would ignore it, too
     try:
         dialogue()
     except Fault as fault:

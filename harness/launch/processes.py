@@ -4,11 +4,13 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 LINUX = sys.platform == "linux"
+TELLING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
@@ -16,6 +18,21 @@ def adopt_orphans() -> None:
     """Make this process the parent of its descendants' orphans, daemons included (Linux; prctl(2))."""
     if LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def let_children_heed_signals() -> None:
+    """See to it that a program which is started from here does not begin with signals ignored or blocked.
+
+    Both are inherited (signal(7), execve(2)): a shell starts a command with `&` in a script with SIGINT ignored,
+    nohup(1) with SIGHUP; no program would then end when it is told to. This process goes on ignoring them, by a
+    handler that does nothing: a handler is not inherited.
+    """
+    if threading.current_thread() is threading.main_thread():  # the only one that may set handlers; it starts first
+        for number in TELLING:
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TELLING)
 
 
 def contents(path: str) -> bytes:

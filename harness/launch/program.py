@@ -76,6 +76,7 @@ class Program:
         Raises LaunchError where the command cannot be executed.
         """
         processes.adopt_orphans()
+        processes.let_children_heed_signals()
         self.command = command
         self.ended_because: str | None = None
         self.listens_on: sockets.Address | None = None
