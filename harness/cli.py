@@ -55,12 +55,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("lab", metavar="LAB")
 
     one = verb("bench", "bench.bench", "load servers with more and more clients, check every reply, draw the figures")
-    one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3")
+    one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3, or 4 6")
     one.add_argument(
-        "--target", metavar="CMD", action="append", default=[], help="a further echo server; may be repeated"
+        "--target",
+        metavar="CMD",
+        action="append",
+        default=[],
+        help="a further server of the same kind; may be repeated",
     )
     one.add_argument("--own", action="store_true", help="your own labs instead of the reference solutions")
-    one.add_argument("--clients", metavar="LIST", default="1,2,5,10,20,50,100", help="numbers of clients (%(default)s)")
+    one.add_argument("--clients", metavar="LIST", help="numbers of clients (1,2,5,10,20,50,100)")
+    one.add_argument("--talkers", type=int, metavar="N", help="of a chat: how many of them talk (5)")
+    one.add_argument("--rate", type=float, metavar="R", help="of a chat: R lines a second, whether delivered or not")
     one.add_argument("--duration", type=float, default=0.5, metavar="SECONDS", help="of one measurement (%(default)s)")
     one.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="rounds, of which the median counts (%(default)s)"

@@ -1,13 +1,21 @@
-"""What several tests need: the kit's own commands, run as people run them."""
+"""What several tests need: the kit's own commands, run as people run them, and small servers in threads."""
 
 import json
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOLUTIONS = ROOT / "solutions"
+PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
+HOST = "127.0.0.1"
+
+Script = Callable[[socket.socket, int], None]  # what a server does with a connection, and its number from 0
 
 
 def lab(*words: str, cwd: Path = ROOT, timeout: float = 180) -> subprocess.CompletedProcess[str]:
@@ -33,3 +41,41 @@ def python(file: Path) -> str:
 def of_status(results: dict[str, Any], status: str) -> set[str]:
     """Return the ids of the checks with a verdict."""
     return {one["id"] for one in results["checks"] if one["status"] == status}
+
+
+@contextmanager
+def serving(script: Script, at_once: bool = True, backlog: int = 200) -> Iterator[tuple[str, int]]:
+    """Serve each connection by `script`: a thread for each, or one after another in the order they came."""
+    listener = socket.create_server((HOST, 0), backlog=backlog)
+    threads: list[threading.Thread] = []
+
+    def serve_one(connection: socket.socket, number: int) -> None:
+        with connection, suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(PATIENCE)
+            script(connection, number)
+
+    def serve() -> None:
+        number = 0
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            if at_once:
+                threads.append(threading.Thread(target=serve_one, args=(connection, number), daemon=True))
+                threads[-1].start()
+            else:
+                serve_one(connection, number)
+            number += 1
+
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
+    try:
+        host, port = listener.getsockname()
+        yield host, port
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for thread in [accepting, *threads]:
+            thread.join(PATIENCE)

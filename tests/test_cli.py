@@ -53,7 +53,12 @@ def in_kit(kit: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (["hint", "99.1"], "there is no lab 99"),
         (["reset", "99"], "there is no lab 99"),
         (["run", "0"], "there is no lab 0"),
-        (["bench", "2"], "lab 2 is no echo server"),
+        (["bench", "2"], "lab 2 is neither an echo server nor a chat"),
+        (["bench", "3", "6"], "give one kind only"),
+        (["bench", "6", "--clients", "1,5"], "--clients takes numbers from 2 to 500 (one alone has nobody to talk to)"),
+        (["bench", "6", "--rate", "0"], "--rate takes a number of lines a second, above 0"),
+        (["bench", "6", "--talkers", "0"], "--talkers takes a number above 0"),
+        (["bench", "1", "--rate", "5"], "--rate and --talkers are for chats"),
         (["bench", "1", "--clients", "many"], "--clients takes numbers with commas between them"),
         (["bench", "1", "--clients", "0"], "--clients takes numbers from 1 to"),
         (["bench", "1", "--duration", "-1"], "take numbers above 0"),
@@ -322,6 +327,35 @@ def test_bench_checks_every_reply_and_writes_a_report() -> None:
     assert text.count("<svg") == 2
     results = json.loads((report.parent / "results.json").read_text(encoding="utf-8"))
     assert {row["server"] for row in results["rows"]} == {"lab 1", "lab 3"}
+
+
+@pytest.mark.parametrize("options", [["--talkers", "3"], ["--rate", "100"]])
+def test_bench_of_chats_checks_every_delivery_and_writes_a_report(options: list[str]) -> None:
+    done = lab("bench", "4", "6", "--clients", "2,5", "--duration", "0.1", "--rounds", "1", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deliveries checked, all correct" in done.stdout
+    report = ROOT / next(word for word in done.stdout.split() if word.endswith("report.html"))
+    text = report.read_text(encoding="utf-8")
+    assert text.count("<svg") == 1
+    assert "<th>deliveries</th>" in text
+    assert ("Open loop: 100 lines" in text) is ("--rate" in options)
+    results = json.loads((report.parent / "results.json").read_text(encoding="utf-8"))
+    assert {row["server"] for row in results["rows"]} == {"lab 4", "lab 6"}
+
+
+def test_bench_of_a_chat_that_loses_a_line_fails_loudly(tmp_path: Path) -> None:
+    program = tmp_path / "lossy.py"
+    program.write_text(
+        f"import sys; sys.path.insert(0, {str(SOLUTIONS)!r})\nimport lab06_select_chat as lab\n"
+        "class Lossy(lab.ChatServer):\n    def send(self, connection, data):\n"
+        "        return super().send(connection, b'' if b'line 2 of guest1 ' in data else data)\n"
+        "lab.run(lambda listener: Lossy(listener).serve())\n"
+    )
+    words = ["--clients", "3", "--duration", "0.1", "--rounds", "1", "--rate", "50"]
+    done = lab("bench", "6", "--target", python(program), *words)
+    assert done.returncode == 1
+    assert "a fault under load: lossy.py, 3 clients: guest" in done.stdout
+    assert "lost" in done.stdout
 
 
 def test_bench_of_a_server_that_loses_bytes_fails_loudly(tmp_path: Path) -> None:

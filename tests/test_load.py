@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,24 +19,22 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import HOST, Script, serving
 
 from harness.launch import Command
 from harness.launch.ports import reserved_port
 from harness.load import engine
-from harness.load.engine import SIZE, EchoLoad, LoadFault, run_echo
+from harness.load.echo import SIZE, EchoLoad
+from harness.load.engine import LoadFault
 from harness.load.histogram import Histogram, highest_of, slot_of
 from harness.load.sweep import PERCENTS, Point, Server, as_rows, summary, sweep, talk
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
-HOST = "127.0.0.1"
 QUICK = EchoLoad(clients=3, requests=4, pause=0.0, duration=0.0)
 
 # A busy machine is slow, and that is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-
-Script = Callable[[socket.socket, int], None]  # what a server does with a connection, and its number from 0
 
 
 def of(values: list[int]) -> Histogram:
@@ -139,44 +137,6 @@ def test_one_value_is_every_percentile(percent: float) -> None:
 # Echo servers
 
 
-@contextmanager
-def serving(script: Script, at_once: bool = True, backlog: int = 200) -> Iterator[tuple[str, int]]:
-    """Serve each connection by `script`: a thread for each, or one after another in the order they came."""
-    listener = socket.create_server((HOST, 0), backlog=backlog)
-    threads: list[threading.Thread] = []
-
-    def serve_one(connection: socket.socket, number: int) -> None:
-        with connection, suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(PATIENCE)
-            script(connection, number)
-
-    def serve() -> None:
-        number = 0
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            if at_once:
-                threads.append(threading.Thread(target=serve_one, args=(connection, number), daemon=True))
-                threads[-1].start()
-            else:
-                serve_one(connection, number)
-            number += 1
-
-    accepting = threading.Thread(target=serve, daemon=True)
-    accepting.start()
-    try:
-        host, port = listener.getsockname()
-        yield host, port
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for thread in [accepting, *threads]:
-            thread.join(PATIENCE)
-
-
 def echo(connection: socket.socket, _: int) -> None:
     while data := connection.recv(65536):
         connection.sendall(data)
@@ -200,14 +160,14 @@ def changed(change: Callable[[bytes, int], bytes | None]) -> Script:
 def faulted(script: Script, load: EchoLoad = QUICK) -> str:
     """Return what a LoadFault says of a server."""
     with serving(script) as address, pytest.raises(LoadFault) as caught:
-        run_echo(address, load)
+        load.run(address)
     return str(caught.value)
 
 
 def test_every_request_of_every_session_is_counted() -> None:
     with serving(echo) as address:
-        outcome = run_echo(address, replace(QUICK, clients=5), keep_spans=True)
-    assert (outcome.sessions, outcome.requests) == (5, 20)
+        outcome = replace(QUICK, clients=5).run(address, keep_spans=True)
+    assert (outcome.sessions, outcome.answers) == (5, 20)
     assert (outcome.latencies.count, outcome.first_replies.count) == (20, 5)
     assert len(outcome.spans) == 20
     assert sum(span.first for span in outcome.spans) == 5
@@ -222,9 +182,9 @@ def test_every_request_of_every_session_is_counted() -> None:
 def test_new_sessions_begin_as_long_as_the_duration_lasts_and_watch_is_called() -> None:
     looks: list[float] = []
     with serving(echo) as address:
-        outcome = run_echo(address, EchoLoad(2, requests=2, duration=0.2), lambda: looks.append(time.monotonic()))
+        outcome = EchoLoad(2, requests=2, duration=0.2).run(address, lambda: looks.append(time.monotonic()))
     assert outcome.sessions > 4
-    assert outcome.requests == 2 * outcome.sessions
+    assert outcome.answers == 2 * outcome.sessions
     assert outcome.seconds >= 0.2
     assert len(looks) >= 3
     assert outcome.spans == []
@@ -237,7 +197,7 @@ def test_every_reply_may_come_in_pieces() -> None:
                 connection.sendall(data[place : place + 1])
 
     with serving(byte_by_byte) as address:
-        assert run_echo(address, QUICK).requests == 12
+        assert QUICK.run(address).answers == 12
 
 
 def test_a_wrong_byte_is_named() -> None:
@@ -286,7 +246,7 @@ def test_a_refusal_is_named_and_leaves_no_socket_behind(host: str, error: str) -
     with reserved_port() as nobody, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         with pytest.raises(LoadFault, match=f"^client 0 could not connect: {error}$"):
-            run_echo((host, nobody), QUICK)
+            QUICK.run((host, nobody))
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
 
@@ -308,7 +268,7 @@ def test_one_client_that_is_never_answered_is_named_though_others_are(monkeypatc
 def test_a_server_that_answers_nobody_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "STALLED", 0.3)
     with socket.create_server((HOST, 0), backlog=10) as listener, pytest.raises(LoadFault) as caught:
-        run_echo(listener.getsockname(), QUICK)
+        QUICK.run(listener.getsockname())
     assert "3 clients" in str(caught.value)
     assert "client 0, session 1, request 1" in str(caught.value)
 
@@ -326,8 +286,8 @@ def test_a_stall_shows_in_the_maximum() -> None:
             connection.sendall(data)
 
     with serving(stalls_once) as address:
-        outcome = run_echo(address, EchoLoad(4, requests=10, pause=0.001, duration=0.0))
-    assert outcome.requests == 40
+        outcome = EchoLoad(4, requests=10, pause=0.001, duration=0.0).run(address)
+    assert outcome.answers == 40
     assert outcome.latencies.percentile(100) >= 0.3e9
     assert outcome.latencies.percentile(50) < 0.1e9
 
@@ -344,7 +304,7 @@ def test_a_stall_of_all_is_a_wait_of_each() -> None:
             connection.sendall(data)
 
     with serving(stalls_all) as address:
-        outcome = run_echo(address, EchoLoad(4, requests=10, pause=0.001, duration=0.0))
+        outcome = EchoLoad(4, requests=10, pause=0.001, duration=0.0).run(address)
     long = sum(number for slot, number in outcome.latencies.slots.items() if highest_of(slot) > 0.2e9)
     assert long == 4
 
@@ -352,7 +312,7 @@ def test_a_stall_of_all_is_a_wait_of_each() -> None:
 def test_who_waits_to_be_served_waits_in_the_figures_too() -> None:
     pause, requests = 0.01, 5
     with serving(echo, at_once=False) as address:
-        outcome = run_echo(address, EchoLoad(4, requests=requests, pause=pause, duration=0.0), keep_spans=True)
+        outcome = EchoLoad(4, requests=requests, pause=pause, duration=0.0).run(address, keep_spans=True)
     session = (requests - 1) * pause
     assert outcome.sessions == 4
     waits = sorted(span.replied - span.sent for span in outcome.spans if span.first)
@@ -365,16 +325,16 @@ def test_who_waits_to_be_served_waits_in_the_figures_too() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="when a SYN is sent again is Linux's")
 def test_who_waits_to_be_connected_waits_in_the_figures_too() -> None:
     with serving(echo, at_once=False, backlog=0) as address:
-        outcome = run_echo(address, EchoLoad(3, requests=5, pause=0.02, duration=0.0))
+        outcome = EchoLoad(3, requests=5, pause=0.02, duration=0.0).run(address)
     assert outcome.sessions == 3
     assert outcome.first_replies.percentile(100) >= 0.9e9, "a SYN that finds the queue full is sent again after 1 s"
 
 
 def test_who_still_waits_at_the_end_is_waited_for_and_counted() -> None:
     with serving(echo, at_once=False) as address:
-        outcome = run_echo(address, EchoLoad(6, requests=5, pause=0.01, duration=0.05))
+        outcome = EchoLoad(6, requests=5, pause=0.01, duration=0.05).run(address)
     assert outcome.sessions >= 6
-    assert outcome.requests == 5 * outcome.sessions
+    assert outcome.answers == 5 * outcome.sessions
     assert outcome.seconds >= 6 * 4 * 0.01
 
 
@@ -391,15 +351,16 @@ THREADS = Server("many", program("serving", "threads"))
 
 def test_a_sweep_takes_the_servers_in_turn_and_measures_each() -> None:
     told: list[str] = []
-    points = sweep([ONE_AFTER_ANOTHER, THREADS], [1, 3], duration=0.03, rounds=2, tell=told.append)
+    loads = [EchoLoad(clients, duration=0.03) for clients in (1, 3)]
+    points = sweep([ONE_AFTER_ANOTHER, THREADS], loads, rounds=2, tell=told.append)
     seen = [(point.round, point.clients, point.server) for point in points]
     assert seen == [(turn, count, server) for turn in (0, 1) for count in (1, 3) for server in ("one", "many")]
     assert told[:2] == ["round 1 of 2: 1 clients, one", "round 1 of 2: 1 clients, many"]
     assert len(told) == 8
     for point in points:
-        assert point.requests % 10 == 0
-        assert point.requests >= 10 * point.clients
-        assert point.throughput == pytest.approx(point.requests / point.seconds)
+        assert point.answers % 10 == 0
+        assert point.answers >= 10 * point.clients
+        assert point.throughput == pytest.approx(point.answers / point.seconds)
         assert list(point.latency) == list(point.first_reply) == [f"{percent:g}" for percent in PERCENTS]
         assert list(point.latency.values()) == sorted(point.latency.values())
         assert point.threads >= 1
@@ -430,7 +391,7 @@ def test_a_talk_shows_two_clients_in_turn_or_at_once() -> None:
 )
 def test_a_sweep_names_the_server_that_is_at_fault(server: Server, reason: str) -> None:
     with pytest.raises(LoadFault) as caught:
-        sweep([server], [2], duration=0.1, rounds=1)
+        sweep([server], [EchoLoad(2, duration=0.1)], rounds=1)
     assert str(caught.value).startswith(f"{server.name}, 2 clients: ")
     assert reason in str(caught.value)
 
@@ -438,13 +399,13 @@ def test_a_sweep_names_the_server_that_is_at_fault(server: Server, reason: str) 
 def test_a_program_that_does_not_listen_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.load.sweep.START", 0.1)
     with pytest.raises(LoadFault, match=r"^mute, 1 clients: it does not listen$"):
-        sweep([Server("mute", program("starting", "never_listens"))], [1], duration=0.1, rounds=1)
+        sweep([Server("mute", program("starting", "never_listens"))], [EchoLoad(1, duration=0.1)], rounds=1)
 
 
 def point(server: str, clients: int, number: int, value: float) -> Point:
     """A measurement in which every figure is `value`, or follows from it."""
     latency = {f"{percent:g}": value * percent for percent in PERCENTS}
-    return Point(server, clients, number, int(value), value, value, latency, latency, int(value), 1, 1, value)
+    return Point(server, clients, number, int(value), value, value, latency, latency, int(value), 1, 1, value, value)
 
 
 def test_a_summary_tells_medians_and_the_range() -> None:
@@ -452,7 +413,7 @@ def test_a_summary_tells_medians_and_the_range() -> None:
     rows = summary([*points, point("a", 5, 0, 7)])
     assert [(row["server"], row["clients"], row["rounds"]) for row in rows] == [("a", 2, 3), ("b", 2, 3), ("a", 5, 1)]
     row = rows[0]
-    assert [row[name] for name in ("requests", "seconds", "throughput", "threads", "cpu")] == [4, 4, 4, 4, 4]
+    assert [row[name] for name in ("answers", "seconds", "throughput", "threads", "cpu")] == [4, 4, 4, 4, 4]
     assert row["latency"] == {"50": 200, "90": 360, "99": 396, "99.9": pytest.approx(399.6), "100": 400}
     assert row["p99_range"] == [297, 9900]
     assert rows[2]["p99_range"] == [693, 693]
@@ -469,5 +430,5 @@ def test_points_are_rows_that_json_can_hold() -> None:
 def test_a_hundred_clients_at_once() -> None:
     with ExitStack() as stack:
         address = stack.enter_context(serving(echo))
-        outcome = run_echo(address, EchoLoad(100, requests=2, pause=0.0, duration=0.0))
-    assert outcome.requests == 200
+        outcome = EchoLoad(100, requests=2, pause=0.0, duration=0.0).run(address)
+    assert outcome.answers == 200

@@ -309,7 +309,7 @@ def sweep_rows(servers: list[str], counts: list[int]) -> list[dict[str, Any]]:
         {
             "server": server,
             "clients": count,
-            "requests": 100 * count,
+            "answers": 100 * count,
             "throughput": 300.0 * count / (1 + place),
             "threads": 1 + place * count,
             "memory": (10 + place * count / 10) * 2**20,
@@ -338,15 +338,15 @@ def texts_of(svg: str) -> list[str]:
 
 def test_a_picture_is_the_same_twice() -> None:
     rows, talks = sweep_rows(["lab 1"], [1, 10]), talk_rows(["lab 1"])
-    first = (plots.load_figure(rows), plots.talk_figure(talks))
-    assert (plots.load_figure(rows), plots.talk_figure(talks)) == first
+    first = (plots.load_figure(rows, "echo"), plots.talk_figure(talks))
+    assert (plots.load_figure(rows, "echo"), plots.talk_figure(talks)) == first
     for svg in first:
         ElementTree.fromstring(svg)
 
 
 def test_every_line_carries_its_name() -> None:
     servers = ["lab 1", "lab 3", "mine.py"]
-    texts = texts_of(plots.load_figure(sweep_rows(servers, [1, 10])))
+    texts = texts_of(plots.load_figure(sweep_rows(servers, [1, 10]), "echo"))
     for server in servers:
         assert texts.count(server) == 3
         assert texts.count(f"{server}, p99") == texts.count(f"{server}, p50") == 1
@@ -359,7 +359,7 @@ def test_every_line_carries_its_name() -> None:
 @pytest.mark.parametrize(("servers", "counts"), [(1, [100]), (8, [1, 2, 5, 10, 20, 50, 100])])
 def test_a_picture_of_few_or_many(servers: int, counts: list[int]) -> None:
     names = [f"server {number}" for number in range(servers)]
-    texts = texts_of(plots.load_figure(sweep_rows(names, counts)))
+    texts = texts_of(plots.load_figure(sweep_rows(names, counts), "echo"))
     for name in names:
         assert f"{name}, p99" in texts
     for count in counts:
@@ -368,7 +368,7 @@ def test_a_picture_of_few_or_many(servers: int, counts: list[int]) -> None:
 
 def test_a_name_is_drawn_as_it_is_whatever_it_is() -> None:
     names = [r"$\frac$", "$x$ and $y$", "a_b^c{", "_hidden", "\x1b[31m\x00", EVIL, "a--b", "\u202ex"]
-    for svg in (plots.load_figure(sweep_rows(names, [1, 2])), plots.talk_figure(talk_rows(names))):
+    for svg in (plots.load_figure(sweep_rows(names, [1, 2]), "echo"), plots.talk_figure(talk_rows(names))):
         ElementTree.fromstring(svg)
         assert "<script" not in svg
         assert "\u202e" not in svg
@@ -418,7 +418,7 @@ def outcome(server: str = "lab 1", checked: bool = True) -> dict[str, Any]:
         "when": "2026-01-01 12:00",
         "command": f"lab bench {server}",
         "versions": {"kit": "1", "python": "3.11", "system": "Linux", "cores": "2"},
-        "load": {"requests": 10, "pause": 0.002, "duration": 0.5, "rounds": 1, "size": 64},
+        "load": {"kind": "echo", "requests": 10, "pause": 0.002, "duration": 0.5, "rounds": 1, "size": 64},
         "sentences": [f"{server} took its time."],
         "checked": [lab] if checked else [],
         "rows": sweep_rows([server, "lab 3"], [1, 10]),
@@ -460,7 +460,7 @@ def test_a_name_in_a_report_is_text(page: str) -> None:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the pictures, which take their time."""
-    monkeypatch.setattr(plots, "load_figure", lambda rows: "<svg></svg>")
+    monkeypatch.setattr(plots, "load_figure", lambda rows, kind: "<svg></svg>")
     monkeypatch.setattr(plots, "talk_figure", lambda talks: "<svg></svg>")
 
 

@@ -5,6 +5,7 @@ import random
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,29 @@ from harness.checks.verdict import Status
 from harness.commands.choose import lab_and_step, program_of, shown
 from harness.course import Lab, load_course
 from harness.errors import UsageError
-from harness.load.engine import SIZE, EchoLoad, LoadFault
-from harness.load.sweep import Server, as_rows, summary, sweep, talk
+from harness.load.chat import ChatLoad
+from harness.load.echo import SIZE, EchoLoad
+from harness.load.engine import BUSY, LoadFault
+from harness.load.sweep import Load, Server, as_rows, summary, sweep, talk
 from harness.report.terminal import console, say, status_line
 
-DEMO_CLIENTS = (1, 2, 5, 10, 20, 50, 100)
+CLIENTS = (1, 2, 5, 10, 20, 50, 100)
 MOST_CLIENTS = 500
+MOST_LINES = 100_000  # a second
+ANSWERS = {"echo": "replies", "chat": "deliveries"}  # what is counted and timed
+TITLES = {"echo": "Echo servers under load", "chat": "Chats under load"}
 
 
 def bench(args: argparse.Namespace) -> int:
     """Load the servers of some labs with more and more clients; print figures, write a report."""
-    servers = [_server_of(lab_and_step(number)[0], args.own) for number in args.labs or ["1", "3"]]
+    labs = [lab_and_step(number)[0] for number in args.labs or ["1", "3"]]
+    servers = [_server_of(lab, args.own) for lab in labs]
     for target in args.target:
         command = program_of(load_course().labs[0], target)
         servers.append(Server(Path(command.words[-1]).name, command))
-    clients = _counts(args.clients)
     if args.duration <= 0 or args.rounds < 1:
         raise UsageError("--duration and --rounds take numbers above 0")
-    return _load_and_report(servers, clients, args.duration, args.rounds, checked=[], what="bench")
+    return _load_and_report(servers, _loads(_kind_of(labs), args), args.rounds, checked=[], what="bench")
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -42,23 +48,47 @@ def demo(_: argparse.Namespace) -> int:
     out = console()
     checked = [_check_solution(lab, out) for lab in load_course().labs]
     servers = [_server_of(load_course().lab(number), own=False) for number in (1, 3)]
-    status = _load_and_report(servers, DEMO_CLIENTS, duration=0.5, rounds=1, checked=checked, what="demo")
+    loads = [EchoLoad(clients) for clients in CLIENTS]
+    status = _load_and_report(servers, loads, rounds=1, checked=checked, what="demo")
     return max(status, *(int(lab["held"] < lab["made"]) for lab in checked))
 
 
 def _server_of(lab: Lab, own: bool) -> Server:
-    if lab.kind != "echo":
-        raise UsageError(f"lab {lab.number} is no echo server: the load is made of echoes; try labs 1 and 3")
+    if lab.kind not in ("echo", "chat"):
+        raise UsageError(f"lab {lab.number} is neither an echo server nor a chat; try labs 1, 3 and 5, or 4 and 6")
     return Server(f"lab {lab.number}", program_of(lab, solution=not own))
 
 
-def _counts(text: str) -> list[int]:
+def _kind_of(labs: Sequence[Lab]) -> str:
+    kinds = {lab.kind for lab in labs}
+    if len(kinds) > 1:
+        raise UsageError("echo servers (labs 1, 3, 5) and chats (labs 4, 6) get different loads: give one kind only")
+    return kinds.pop()
+
+
+def _loads(kind: str, args: argparse.Namespace) -> list[Load]:
+    if kind == "echo":
+        if args.rate is not None or args.talkers is not None:
+            raise UsageError("--rate and --talkers are for chats: in an echo load every client waits for its reply")
+        return [EchoLoad(clients, duration=args.duration) for clients in _counts(args.clients, least=1)]
+    talkers = 5 if args.talkers is None else args.talkers
+    if talkers < 1:
+        raise UsageError("--talkers takes a number above 0")
+    if args.rate is not None and not 0 < args.rate <= MOST_LINES:
+        raise UsageError(f"--rate takes a number of lines a second, above 0 and up to {MOST_LINES:,}")
+    return [ChatLoad(clients, talkers, args.rate, duration=args.duration) for clients in _counts(args.clients, least=2)]
+
+
+def _counts(text: str | None, least: int) -> list[int]:
+    if text is None:
+        return [count for count in CLIENTS if count >= least]
     try:
         counts = sorted({int(word) for word in text.split(",")})
     except ValueError:
         raise UsageError(f"--clients takes numbers with commas between them, such as 1,10,100; not {text!r}") from None
-    if counts[0] < 1 or counts[-1] > MOST_CLIENTS:
-        raise UsageError(f"--clients takes numbers from 1 to {MOST_CLIENTS}")
+    if counts[0] < least or counts[-1] > MOST_CLIENTS:
+        why = " (one alone has nobody to talk to)" if least == 2 else ""
+        raise UsageError(f"--clients takes numbers from {least} to {MOST_CLIENTS}{why}")
     return counts
 
 
@@ -91,34 +121,29 @@ def _check_solution(lab: Lab, out: Any) -> dict[str, Any]:
 
 
 def _load_and_report(
-    servers: Sequence[Server],
-    clients: Sequence[int],
-    duration: float,
-    rounds: int,
-    checked: list[dict[str, Any]],
-    what: str,
+    servers: Sequence[Server], loads: Sequence[Load], rounds: int, checked: list[dict[str, Any]], what: str
 ) -> int:
     out = console()
     began = time.monotonic()
+    kind = "echo" if isinstance(loads[0], EchoLoad) else "chat"
     try:
         with out.status("loading the servers") as status:
-            points = sweep(servers, clients, duration, rounds, lambda text: status.update(f"loading: {text}"))
-            talks = {server.name: as_rows(talk(server)) for server in servers}
+            points = sweep(servers, loads, rounds, lambda text: status.update(f"loading: {text}"))
+            talks = {server.name: as_rows(talk(server)) for server in servers if kind == "echo"}
     except LoadFault as fault:
         say(out, status_line(False, f"a fault under load: {fault}"))
         return 1
     rows = summary(points)
-    replies = sum(point.requests for point in points)
-    say(out, status_line(True, f"{replies:,} replies checked, all correct ({time.monotonic() - began:.1f} s)"))
-    load = EchoLoad(clients[-1], duration=duration)
+    answers = f"{sum(point.answers for point in points):,} {ANSWERS[kind]}"
+    say(out, status_line(True, f"{answers} checked, all correct ({time.monotonic() - began:.1f} s)"))
     outcome = {
         "kind": what,
-        "title": "What a thread for each client buys" if what == "demo" else "Echo servers under load",
+        "title": "What a thread for each client buys" if what == "demo" else TITLES[kind],
         "when": f"{datetime.now():%Y-%m-%d %H:%M}",
         "command": f"lab {what}" + (f" {shlex.join(server.name for server in servers)}" if what == "bench" else ""),
         "versions": results.surroundings(),
-        "load": {"requests": load.requests, "pause": load.pause, "duration": duration, "rounds": rounds, "size": SIZE},
-        "sentences": lesson(rows) if what == "demo" else sentences(rows),
+        "load": {"kind": kind, "rounds": rounds, "size": SIZE} | asdict(loads[-1]),
+        "sentences": lesson(rows) if what == "demo" else [*sentences(rows, kind), *cautions(rows)],
         "checked": checked,
         "rows": rows,
         "points": as_rows(points),
@@ -145,18 +170,28 @@ def lesson(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
+def sentences(rows: Sequence[dict[str, Any]], kind: str) -> list[str]:
     """Say of each server what its figures with most clients are."""
     most = max(row["clients"] for row in rows)
     return [
         _sentence(
-            f"{row['server']}, with {most} clients: {row['throughput']:,.0f} replies a second; half of them within "
-            f"{_time(row['latency']['50'])}, 99 of 100 within {_time(row['latency']['99'])}, the last after "
+            f"{row['server']}, with {most} clients: {row['throughput']:,.0f} {ANSWERS[kind]} a second; half of them "
+            f"within {_time(row['latency']['50'])}, 99 of 100 within {_time(row['latency']['99'])}, the last after "
             f"{_time(row['latency']['100'])}; {row['threads']:.0f} {'thread' if row['threads'] == 1 else 'threads'}, "
             f"{row['memory'] / 2**20:.1f} MiB"
         )
         for row in rows
         if row["clients"] == most
+    ]
+
+
+def cautions(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say where the load itself, not a server, may have been what was measured."""
+    return [
+        f"With {row['clients']} clients of {row['server']} the load itself was busy for {100 * row['busy']:.0f} % of "
+        "the time: a faster server would hardly have given other figures."
+        for row in rows
+        if row["busy"] >= BUSY
     ]
 
 
@@ -175,8 +210,9 @@ def _write_report(outcome: dict[str, Any], what: str, out: Any) -> None:
         from harness.report import html, plots
 
         folder = results.new_run(what)
-        results.write_whole(folder / "load.svg", plots.load_figure(outcome["rows"]))
-        results.write_whole(folder / "talk.svg", plots.talk_figure(outcome["talks"]))
+        results.write_whole(folder / "load.svg", plots.load_figure(outcome["rows"], outcome["load"]["kind"]))
+        if outcome["talks"]:
+            results.write_whole(folder / "talk.svg", plots.talk_figure(outcome["talks"]))
         results.write_whole(folder / "report.html", html.render(outcome))
         results.save(folder, outcome)
     say(out)

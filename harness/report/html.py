@@ -26,8 +26,8 @@ def render(results: dict[str, Any]) -> str:
     environment.filters["mib"] = lambda count: f"{count / 2**20:.1f}"
     return environment.get_template("report.html").render(
         results=results,
-        load_picture=_inline(plots.load_figure(results["rows"])),
-        talk_picture=_inline(plots.talk_figure(results["talks"])),
+        load_picture=_inline(plots.load_figure(results["rows"], results["load"]["kind"])),
+        talk_picture=_inline(plots.talk_figure(results["talks"])) if results["talks"] else "",
     )
 
 

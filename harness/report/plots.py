@@ -43,16 +43,32 @@ LINES = ("-", "--", "-.", ":")
 LABEL_HEIGHT = 0.055  # of two labels at the right end, as a part of the axis
 
 
-def load_figure(rows: Rows) -> str:
-    """Draw waiting and throughput over the number of clients, with threads and memory below."""
+WORDS = {  # how the upper pictures are called, and their axes
+    "echo": (
+        ("How long a client waits for a reply", "time to the reply"),
+        ("How many replies there are in a second", "replies per second"),
+    ),
+    "chat": (
+        ("How long a line is on its way to the others", "time to the delivery"),
+        ("How many deliveries there are in a second", "deliveries per second"),
+    ),
+}
+
+
+def load_figure(rows: Rows, kind: str) -> str:
+    """Draw waiting and throughput over the number of clients, with threads and memory below.
+
+    The `kind` of the load, "echo" or "chat", says what was waited for.
+    """
+    waits, counts = WORDS[kind]
     with plt.style.context(["petroff10", STYLE]):
         figure, axes = plt.subplots(2, 2, figsize=(11, 8), height_ratios=(3, 2), layout="constrained")
         (waiting, throughput), (threads, memory) = axes
         _curves(waiting, rows, lambda row: row["latency"]["99"], "p99")
         _curves(waiting, rows, lambda row: row["latency"]["50"], "p50", thin=True)
-        _finish(waiting, "How long a client waits for a reply", "time to the reply", _seconds, logarithmic=True)
+        _finish(waiting, *waits, _seconds, logarithmic=True)
         _curves(throughput, rows, lambda row: row["throughput"])
-        _finish(throughput, "How many replies there are in a second", "replies per second", _number, logarithmic=True)
+        _finish(throughput, *counts, _number, logarithmic=True)
         _curves(threads, rows, lambda row: row["threads"])
         _finish(threads, "What it takes: threads", "threads of the server", _number)
         _curves(memory, rows, lambda row: row["memory"] / 2**20)
