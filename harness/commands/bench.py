@@ -3,6 +3,7 @@
 import argparse
 import random
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -140,7 +141,7 @@ def _load_and_report(
         "kind": what,
         "title": "What a thread for each client buys" if what == "demo" else TITLES[kind],
         "when": f"{datetime.now():%Y-%m-%d %H:%M}",
-        "command": f"lab {what}" + (f" {shlex.join(server.name for server in servers)}" if what == "bench" else ""),
+        "command": shlex.join(["lab", *sys.argv[1:]]),
         "versions": results.surroundings(),
         "load": {"kind": kind, "rounds": rounds, "size": SIZE} | asdict(loads[-1]),
         "sentences": lesson(rows) if what == "demo" else [*sentences(rows, kind), *cautions(rows)],

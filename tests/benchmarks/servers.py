@@ -45,6 +45,9 @@ def rows() -> list[Row]:
     """Return all comparisons."""
     found = [Row(f"lab 5, echo, {n} clients", "lab 5", "C, epoll", ("echo", n), 0.90) for n in ("100", "1000")]
     found += [Row(f"lab 5, echo, {n} clients", "lab 5", "uvloop", ("echo", n), 1.0) for n in ("100", "1000")]
+    for n in ("100", "1000"):  # what select() in Python can do here at all, and how much of it lab 5 does
+        found.append(Row(f"bare select(), echo, {n} clients", "select(), bare", "C, epoll", ("echo", n), 0.90))
+        found.append(Row(f"lab 5, echo, {n} clients", "lab 5", "select(), bare", ("echo", n), 0.90))
     found += [Row("lab 6, chat, 100 clients, 1 line in flight", "lab 6", "C, chat", ("chat", "100", "1"), 0.85)]
     for n in ("100", "1000"):
         title, load = f"lab 6, chat, {n} clients, 100 lines in flight", ("chat", n, "100")
@@ -58,6 +61,7 @@ def commands() -> dict[str, list[str]]:
         "lab 5": [sys.executable, str(ROOT / "solutions" / "lab05_select_echo.py")],
         "lab 6": [sys.executable, str(ROOT / "solutions" / "lab06_select_chat.py")],
         "asyncio, chat": [*PEERS, "chat"],
+        "select(), bare": [sys.executable, str(HERE / "bare_select.py")],
     }
     if importlib.util.find_spec("uvloop"):
         found["uvloop"] = [*PEERS, "echo", "--uvloop"]
