@@ -15,8 +15,9 @@ from harness.wire import Fault, Peer
 from harness.wire.transcript import SERVER, Kind
 
 STOP_PATIENCE = 2.0  # seconds, from C7
-MEMORY_WINDOW = 3.0  # seconds
+MEMORY_WINDOW = 3.0  # seconds; four times as long while it has not been sent enough
 MEMORY_NOISE = 4 << 20  # bytes
+ENOUGH = 2 * MEMORY_NOISE  # bytes: who keeps them all is told from noise
 NOISE = 5  # descriptors or threads that a program may keep for itself; a leak has one for each client
 
 
@@ -241,7 +242,7 @@ class Subject(Tested):
         self.transcript.act(f"server.expect_bounded_memory({peer.name}, {{}}, {times})", unit)
         before, began, sent = self.program.figures().pss, time.monotonic(), 0
         with self.transcript.muted():
-            while sent < times * len(unit) and time.monotonic() - began < MEMORY_WINDOW:
+            while sent < times * len(unit) and time.monotonic() - began < MEMORY_WINDOW * (4 if sent < ENOUGH else 1):
                 peer.send(unit)
                 sent += len(unit)
                 peer.wait_eaten()  # a slow one is not left with more than a unit when the time is over
