@@ -105,7 +105,7 @@ def check_keeps_what_is_whispered(server: Subject) -> None:
         ("/whisper bob \ttab", "\ttab"),
         ("/whisper bob Grüße 🙂", "Grüße 🙂"),
         ("/whisper bob \x1b[31m", "\ufffd[31m"),
-        ("/whisper bob .", "."),
+        ("/whisper bob x", "x"),
     ):
         ann.say(line)
         bob.expect_private_from("ann", text, "TEXT runs to the end of the line, kept exactly.")
@@ -141,7 +141,7 @@ def check_refuses_whispers(server: Subject) -> None:
     """A whisper to nobody, or without a text, is refused, to its sender alone."""
     ann, bob = company(server, "ann", "bob")
     visit(server, "eve").expect_prompt()
-    for name in ("eve", "bobby", "bo", "an"):
+    for name in ("eve", "bobby", "bo", "an", "xbob"):
         ann.say(f"/whisper {name} hello")
         ann.expect_refusal("no-such-user", about=name, why="Nobody of that name is here.")
     for line in ("/whisper", "/whisper ", "/whisper bob", "/whisper bob   ", "/whisper    bob "):
@@ -186,18 +186,18 @@ def check_renames(server: Subject) -> None:
     ann.say("before")
     for guest in (bob, cat):
         guest.expect_message("ann", "before")
-    ann.say("/nick Zoe  ")
+    ann.say("/nick   Max  ")
     for guest in (ann, bob, cat):
-        guest.expect_renamed("ann", "Zoe", "Everyone is told, the sender included.")
+        guest.expect_renamed("ann", "Max", "Everyone is told, the sender included.")
     ann.say("after")
     for guest in (bob, cat):
-        guest.expect_message("Zoe", "after", "What she says from now on has her new name.")
-    bob.expect_list("bob", "cat", "Zoe")
+        guest.expect_message("Max", "after", "What she says from now on has her new name.")
+    bob.expect_list("bob", "cat", "Max")
     for guest in (ann, bob, cat):
         guest.expect_silence("One line for one change.")
     ann.say("/exit")
     for guest in (bob, cat):
-        guest.expect_left("Zoe", "She leaves under the name that she has now.")
+        guest.expect_left("Max", "She leaves under the name that she has now.")
 
 
 @check("C4", NICK, "Take the old key out, put the new one in.", needs=("renames", "whispers"))
