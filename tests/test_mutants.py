@@ -23,6 +23,7 @@ from harness.launch.ports import reserved_port
 from harness.launch.sockets import holder
 
 IMPATIENT = 0.5  # times as long as a check waits for what does not come
+TRIES = 2  # some faults show by chance: which thread runs first, how much a kernel takes; 98 of 100 times at least
 DEFAULT_ADDRESS, DEFAULT_SERVER, DEFAULT_PORT = "has-default-address", "has-default-server", 5555
 MUTANTS = load_mutants()
 CHATS = [lab.number for lab in load_course().labs if lab.kind == "chat"]
@@ -37,7 +38,8 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     program = mutant.write(tmp_path)
     lab = load_course().lab(str(mutant.lab))
     named = " or ".join((lab.gate, *mutant.caught_by))  # a mutant that does not even start is none
-    verdict = first_to_fail(mutant.lab, program, [named], patience=IMPATIENT)
+    tries = (first_to_fail(mutant.lab, program, [named], patience=IMPATIENT) for _ in range(TRIES))
+    verdict = next((verdict for verdict in tries if verdict), None)
     assert verdict, f"{mutant.caught_by} did not catch {mutant}: {mutant.story}"
     assert verdict.status is Status.FAIL, verdict.message
     assert verdict.id in mutant.caught_by, verdict.message

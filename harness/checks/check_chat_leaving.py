@@ -205,6 +205,13 @@ def check_vanishes_in_a_line(server: Subject) -> None:
         guest.expect_silence()
 
 
+COMPANIES = (
+    ("ann", "bob", "cat", "dan", "eve", "fay", "kim"),
+    ("gus", "hal", "ida", "jim", "leo", "max", "ned"),
+    ("oli", "pam", "ron", "sue", "tom", "uma", "vic"),
+)
+
+
 @check(
     "C6",
     ISOLATION,
@@ -214,7 +221,7 @@ def check_vanishes_in_a_line(server: Subject) -> None:
 def check_blames_the_right_one(server: Subject) -> None:
     """When a message meets members that have just reset, its sender and all others stay."""
     here: list[Guest] = []
-    for names in (("ann", "bob", "cat", "dan", "eve", "fay", "kim"), ("gus", "hal", "ida", "jim", "leo", "max", "ned")):
+    for names in COMPANIES:
         guests: list[Guest] = []
         for name in names:
             guests.append(join(server, name, *here, *guests))
