@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from support import ROOT, check, of_status
 
+from harness.checks.bench import Bench, Starter
+from harness.launch import parse_command
+from harness.wire import Transcript
+
 NOT_MEANT = ("-k", "not (default or stops or idles)")  # what these servers have nothing to do with
 MANY = {  # each brings more than five clients of its own
     "says-nothing-and-leaves",
@@ -57,4 +61,14 @@ def test_a_port_that_somebody_took_in_the_meantime_is_no_fault(tmp_path: Path) -
     notes = tmp_path / "notes"
     status, results = check(1, target("finds_its_port_taken", notes), "-k", "echoes or leaks or half_close")
     assert status == 0, results["checks"]
+    assert "no place" in notes.read_text(encoding="utf-8")
+
+
+def test_a_port_that_somebody_took_on_another_address_is_no_fault_either(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    with Starter(parse_command(target("finds_its_port_taken", notes)), "echo", ahead=0) as starter:
+        for _ in range(2):
+            bench = Bench(starter, Transcript())
+            assert bench.start(host="127.0.0.2").program.listens_on
+            bench.close()
     assert "no place" in notes.read_text(encoding="utf-8")

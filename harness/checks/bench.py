@@ -1,5 +1,6 @@
 """What one check works with: programs that are started ahead, servers that listen, and the end of them all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,10 +129,12 @@ class Bench:
 
     def start(self, host: str = HOST, port: int | None = None, defaults: bool = False) -> Subject:
         """Start the program, told where to listen (unless `defaults`), and wait until it listens."""
-        if (host, port, defaults) == (HOST, None, False):
-            self.transcript.act("server = start()")
-            return self._ready_on_a_free_port()
-        self.transcript.act(f"server = start({host!r}, {port!r}, {defaults!r})")
+        usual = (host, port, defaults) == (HOST, None, False)
+        self.transcript.act("server = start()" if usual else f"server = start({host!r}, {port!r}, {defaults!r})")
+        if port is None and not defaults:
+            return self._ready_on_a_free_port(
+                self.starter.next if usual else lambda: Program(self.starter.command, host)
+            )
         return self._ready(Program(self.starter.command, host, port, defaults, private=defaults and can_be_private()))
 
     def start_again(self, before: Subject) -> Subject:
@@ -139,10 +142,10 @@ class Bench:
         self.transcript.act("server = start_again(server)")
         return self._ready(Program(self.starter.command, before.program.host, before.program.port))
 
-    def _ready_on_a_free_port(self) -> Subject:
+    def _ready_on_a_free_port(self, begin: Callable[[], Program]) -> Subject:
         """Start the program; where somebody else took its port in the meantime, start it on another one."""
         for tries_left in reversed(range(PORTS_TRIED)):
-            program = self.starter.next()
+            program = begin()
             try:
                 return self._ready(program)
             except Fault:
