@@ -61,7 +61,7 @@ def serving(script: Script, at_once: bool = True, backlog: int = 200) -> Iterato
             try:
                 connection, _ = listener.accept()
             except OSError:
-                return
+                return  # shut down, below: the test is over
             if at_once:
                 threads.append(threading.Thread(target=serve_one, args=(connection, number), daemon=True))
                 threads[-1].start()

@@ -278,16 +278,8 @@ def test_started_in_the_background_of_a_script_a_check_and_its_script_are_fair(k
     correct.write_text(text.replace(heeds, ""), encoding="utf-8")  # as Python itself does where nobody says otherwise
     deaf.write_text(text.replace(heeds, "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"), encoding="utf-8")
     for program, status in ((correct, 0), (deaf, 1)):
-        words = [
-            "-m",
-            "harness",
-            "check",
-            "1",
-            "--target",
-            python(program),
-            "-k",
-            "listens or echoes or stops-when-idle",
-        ]
+        words = ["-m", "harness", "check", "1", "--target", python(program)]
+        words += ["-k", "listens or echoes or stops-when-idle"]
         done = subprocess.run([*IN_A_SCRIPT, *words], cwd=kit, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stdout
     script = kit / "runs" / "latest" / "stops-when-idle.py"
@@ -343,33 +335,37 @@ def test_bench_of_chats_checks_every_delivery_and_writes_a_report(options: list[
     assert {row["server"] for row in results["rows"]} == {"lab 4", "lab 6"}
 
 
+def bench_of_a_lossy_server(folder: Path, lines: str, number: str, *words: str) -> str:
+    """Load a program that is a solution but for some lines, which lose something; return what is printed."""
+    program = folder / "lossy.py"
+    program.write_text(f"import sys; sys.path.insert(0, {str(SOLUTIONS)!r})\n{lines}", encoding="utf-8")
+    done = lab("bench", number, "--target", python(program), "--duration", "0.1", "--rounds", "1", *words)
+    assert done.returncode == 1
+    return done.stdout
+
+
 def test_bench_of_a_chat_that_loses_a_line_fails_loudly(tmp_path: Path) -> None:
-    program = tmp_path / "lossy.py"
-    program.write_text(
-        f"import sys; sys.path.insert(0, {str(SOLUTIONS)!r})\nimport lab06_select_chat as lab\n"
+    lines = (
+        "import lab06_select_chat as lab\n"
         "class Lossy(lab.ChatServer):\n    def send(self, connection, data):\n"
         "        return super().send(connection, b'' if b'line 2 of guest1 ' in data else data)\n"
         "lab.run(lambda listener: Lossy(listener).serve())\n"
     )
-    words = ["--clients", "3", "--duration", "0.1", "--rounds", "1", "--rate", "50"]
-    done = lab("bench", "6", "--target", python(program), *words)
-    assert done.returncode == 1
-    assert "a fault under load: lossy.py, 3 clients: guest" in done.stdout
-    assert "lost" in done.stdout
+    told = bench_of_a_lossy_server(tmp_path, lines, "6", "--clients", "3", "--rate", "50")
+    assert "a fault under load: lossy.py, 3 clients: guest" in told
+    assert "lost" in told
 
 
 def test_bench_of_a_server_that_loses_bytes_fails_loudly(tmp_path: Path) -> None:
-    program = tmp_path / "lossy.py"
-    program.write_text(
-        f"import sys; sys.path.insert(0, {str(SOLUTIONS)!r})\nimport lab01_blocking_echo as lab\n"
+    lines = (
+        "import lab01_blocking_echo as lab\n"
         "def echo(connection):\n    while data := connection.recv(65536):\n"
         "        connection.sendall(data.replace(b'request 3', b'request 4'))\n"
         "lab.run(lambda listener: lab.serve(listener, echo))\n"
     )
-    done = lab("bench", "1", "--target", python(program), "--clients", "2", "--duration", "0.1", "--rounds", "1")
-    assert done.returncode == 1
-    assert "a fault under load: lossy.py, 2 clients: client" in done.stdout
-    assert "request 3: expected" in done.stdout
+    told = bench_of_a_lossy_server(tmp_path, lines, "1", "--clients", "2")
+    assert "a fault under load: lossy.py, 2 clients: client" in told
+    assert "request 3: expected" in told
 
 
 def test_statuses_are_told_apart() -> None:

@@ -97,7 +97,7 @@ def test_a_chat_of_one_is_none() -> None:
 
 
 class Once:
-    """Changes how one line, the third of guest1, reaches guest2 (or, to `reader`, whoever it is)."""
+    """Changes how one line, the third of guest1, reaches guest2."""
 
     def __init__(self, change: Callable[[bytes], Iterable[bytes]]) -> None:
         self.change = change
@@ -212,7 +212,7 @@ def test_an_open_loop_lets_no_stall_hide(rate: float | None, many_wait: bool) ->
 def test_a_delay_comes_out_as_it_went_in() -> None:
     delays = [0.01] * 15 + [0.06] * 5  # seconds
     turn = itertools.count()
-    with chatting(before=lambda said: time.sleep(delays[next(turn) % 20])) as address:
+    with chatting(before=lambda said: time.sleep(delays[next(turn) % 20])) as address:  # the delay that goes in
         outcome = ChatLoad(2, talkers=1, rate=10, duration=4.0, warm_up=0).run(address)
     for percent, least in ((50, 0.01), (90, 0.06), (100, 0.06)):
         assert outcome.latencies.percentile(percent) >= least * 1e9

@@ -149,7 +149,7 @@ class Engine:
         error = line.socket.connect_ex(self.address)
         if error not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             line.socket.close()
-            raise LoadFault(f"client {line.number} could not connect: {errno.errorcode.get(error, error)}")
+            raise _no_connection(line, error)
         self.selector.register(line.socket, selectors.EVENT_WRITE, line)
 
     def send(self, line: Line, data: bytes) -> None:
@@ -159,7 +159,7 @@ class Engine:
             try:
                 data = data[line.socket.send(data) :]
             except BlockingIOError:
-                pass
+                pass  # none of it is taken: all is kept, below
             except OSError as error:
                 raise self._lost(line, error) from None
             if not data:
@@ -184,7 +184,7 @@ class Engine:
             try:
                 data = line.socket.recv(AT_ONCE)
             except BlockingIOError:
-                return
+                return  # what made it ready is gone again (select(2), BUGS)
             except OSError as error:
                 raise self._lost(line, error) from None
             self.arrived(line, data, time.perf_counter_ns())
@@ -198,10 +198,14 @@ class Engine:
         if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             if error == errno.ECONNRESET:  # it was accepted, else it would have been refused
                 raise self._lost(line, OSError(error, ""))
-            raise LoadFault(f"client {line.number} could not connect: {errno.errorcode.get(error, error)}")
+            raise _no_connection(line, error)
         self.selector.modify(connection, selectors.EVENT_READ, line)
         self.connected(line)
 
     def _lost(self, line: Line, error: OSError) -> LoadFault:
         name = errno.errorcode.get(error.errno or 0, str(error))
         return LoadFault(f"{self.name_of(line)}: the server ended the connection ({name})")
+
+
+def _no_connection(line: Line, error: int) -> LoadFault:
+    return LoadFault(f"client {line.number} could not connect: {errno.errorcode.get(error, error)}")

@@ -30,7 +30,7 @@ def main() -> None:
                 else:
                     del connections[number]
             except BlockingIOError:
-                pass
+                pass  # what made it ready is gone again
             except ConnectionError:
                 return  # the load has ended
 
