@@ -143,7 +143,7 @@ def _load_and_report(
         "when": f"{datetime.now():%Y-%m-%d %H:%M}",
         "command": shlex.join(["lab", *sys.argv[1:]]),
         "versions": results.surroundings(),
-        "load": {"kind": kind, "rounds": rounds, "size": SIZE} | asdict(loads[-1]),
+        "load": {"kind": kind, "rounds": rounds} | ({"size": SIZE} if kind == "echo" else {}) | asdict(loads[-1]),
         "sentences": lesson(rows) if what == "demo" else [*sentences(rows, kind), *cautions(rows)],
         "checked": checked,
         "rows": rows,
