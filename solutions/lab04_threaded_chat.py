@@ -23,6 +23,7 @@ class ThreadedChat:
 
     def attend(self, connection: socket.socket) -> None:
         """The work of one thread: bring to the room what its client sends, from the first byte to the last."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # let no send wait for an ACK (tcp(7))
         client = Client(connection)
         try:
             ### BEGIN SOLUTION 4.1: let the client enter() the room: self.do(self.room.enter, client). Then, as long

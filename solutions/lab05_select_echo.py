@@ -3,12 +3,11 @@
 Run it:  python3 lab05_select_echo.py [--host HOST] [--port PORT]
 """
 
+import contextlib
 import select
 import socket
 
 from lab01_blocking_echo import run
-
-FD_SETSIZE = 1024  # select() can only watch descriptors below this one (select(2))
 
 
 class SelectServer:
@@ -19,6 +18,7 @@ class SelectServer:
 
     at_a_time = 65536  # bytes of one client that are received before it is another's turn
     timeout: float | None = None  # seconds after which a turn ends though nothing has happened
+    watchable: float = 1024  # select() can only watch descriptors below this one (select(2), FD_SETSIZE)
 
     def __init__(self, listener: socket.socket) -> None:
         listener.setblocking(False)
@@ -58,13 +58,15 @@ class SelectServer:
         ### STUB
         #: connection, _ = self.listener.accept()
         ### END SOLUTION
-        ### BEGIN SOLUTION 5.6: refuse() and close a connection that select() could not watch.
-        if connection.fileno() >= FD_SETSIZE:
+        ### BEGIN SOLUTION 5.6: refuse() and close a connection that select() could not watch (`watchable`).
+        if connection.fileno() >= self.watchable:
             self.refuse(connection)
             connection.close()
             return
         ### STUB
         ### END SOLUTION
+        with contextlib.suppress(OSError):  # where it is gone already, macOS has no options any more
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # let no send wait for an ACK (tcp(7))
         ### BEGIN SOLUTION 5.1: no call on this socket may block; and from now on, it is one of the readers.
         connection.setblocking(False)
         self.readers.add(connection)

@@ -18,7 +18,7 @@ from harness.checks.subject import Subject
 from harness.launch.command import python_program
 from harness.wire import Transcript
 
-SERVERS = ["lab04_threaded_chat.py", "lab06_select_chat.py"]
+SERVERS = ["lab04_threaded_chat.py", "lab06_select_chat.py", "lab08_epoll_chat.py", "lab09_asyncio_chat.py"]
 CLIENTS = {
     "lab 7": [sys.executable, str(SOLUTIONS / "lab07_chat_client.py"), "--host", "{host}", "--port", "{port}"],
     "nc": ["nc", "{host}", "{port}"],

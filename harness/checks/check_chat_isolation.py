@@ -169,16 +169,12 @@ def check_late_reader_gets_everything(server: Subject) -> None:
     """A client that reads late, with less than a megabyte kept for it, stays, and gets every byte in order."""
     ann = join(server, "ann")
     bob = join(server, "bob", ann, receive_buffer=4096)
-    number = 0
     for most, lines in ((LITTLE, 1), (MUCH, BATCH)):  # line by line, a full kernel takes nothing; of a batch, a part
-        while number * LINE < TAKEN_BY_KERNELS and kept_for(server, bob, number) < most:
-            number = flood(ann, number, lines)
-            ann.expect_silence("bob is slow, but not too slow: he is still there.")
+        number = flood_until_kept(server, ann, bob, most, lines)
         expect_flood(bob, "ann", 0, lines)
         flood(ann, number, lines)  # now there is a little room for it, and others are before it
         ann.expect_silence()
         expect_flood(bob, "ann", lines, number + lines)
-        number = 0
     ann.expect_list("ann", "bob")
     ann.say("are you still there?")
     bob.expect_message("ann", "are you still there?")
@@ -190,6 +186,15 @@ def check_late_reader_gets_everything(server: Subject) -> None:
         for _ in range(ANSWERS):
             eve.expect_answer_of_list("ann", "bob", "eve", why="eve can still read: what she asked for is due to her.")
     eve.expect_closed()
+
+
+def flood_until_kept(server: Subject, sender: Guest, guest: Guest, most: int, lines: int = BATCH) -> int:
+    """Flood somebody who does not read until the server itself keeps so many bytes; return how many lines that took."""
+    number = 0
+    while number * LINE < TAKEN_BY_KERNELS and kept_for(server, guest, number) < most:
+        number = flood(sender, number, lines)
+        sender.expect_silence(f"{guest.name} is slow, but not too slow: he is still there.")
+    return number
 
 
 def kept_for(server: Subject, guest: Guest, lines: int) -> int:
@@ -272,10 +277,7 @@ def check_late_reader_can_exit(bench: Bench) -> None:
     server = bench.start()
     ann = join(server, "ann")
     bob = join(server, "bob", ann, receive_buffer=4096)
-    number = 0
-    while number * LINE < TAKEN_BY_KERNELS and kept_for(server, bob, number) < SOME:
-        number = flood(ann, number, BATCH)
-        ann.expect_silence()
+    flood_until_kept(server, ann, bob, SOME)
     server.expect_idle("bob does not read: there is nothing to do until he does.")
     bob.say("/exit")
     ann.expect_left("bob", "He has said so himself.")

@@ -17,11 +17,12 @@ OTHERS = 300  # descriptors that the harness may need for everything else
 def limit_descriptors(server: Subject, spare: int) -> None:
     """Let the server open so many descriptors more than it has now, and no others."""
     server.transcript.act(f"server.limit_descriptors({spare})")
-    _allow(server, server.program.figures().descriptors + spare)
+    allow(server, server.program.figures().descriptors + spare)
     server.transcript.record(SERVER, Kind.ACT, note=f"may have {spare} descriptors more (RLIMIT_NOFILE)")
 
 
-def _allow(server: Subject, number: int) -> None:
+def allow(server: Subject, number: int) -> None:
+    """Let each process of the server have so many descriptors; raises Blocked."""
     if not can_limit():
         raise Blocked("the limit of another program's descriptors can only be changed on Linux (prlimit(2))")
     try:
@@ -39,7 +40,7 @@ def crowd(server: Subject, number: int, *, raising_limits: bool = False) -> Iter
     server.transcript.act(f"with crowd({number}, {raising_limits}):")
     with ExitStack() as stack:
         if raising_limits:
-            _allow(server, number + OTHERS)
+            allow(server, number + OTHERS)
             try:
                 stack.enter_context(own_descriptors(number + OTHERS))
             except TooFew as error:

@@ -513,15 +513,20 @@ def connect(name, receive_buffer=None):
     return Peer(name, receive_buffer)
 
 
+def raise_limits(descriptors):
+    """Let the server and ourselves have so many."""
+    import resource
+
+    for pid in [0, *Server.everyone[-1].processes()]:
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors, hard))
+
+
 @contextlib.contextmanager
 def crowd(number, raising_limits):
     """Clients that say nothing; no more of them come once the server leaves some waiting."""
     if raising_limits:
-        import resource
-
-        for pid in [0, *Server.everyone[-1].processes()]:
-            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (number + 300, hard))
+        raise_limits(number + 300)
     server, clients = Server.everyone[-1], []
     for turn in range(number):
         clients.append(socket.socket())

@@ -239,6 +239,52 @@ def company(*names):
     return guests
 
 
+class Multitude:
+    """Thousands of clients who are asked for a name, and give none."""
+
+    def __init__(self):
+        self.sockets = []
+
+    def come(self, number):
+        server = Server.everyone[-1]
+        for _ in range(number):
+            sock = socket.socket()
+            self.sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.settimeout(PATIENCE)
+            told = b""
+            try:
+                sock.connect((server.host, server.port))
+                while not re.search(rb"\[SERVER\] [^\n]*username[^\n]*\n$", told):
+                    told += sock.recv(4096) or self.miss(told, "its connection has ended")
+            except OSError as error:
+                self.miss(told, error)
+
+    def miss(self, told, error):
+        raise Fault(f"client {len(self.sockets)} was not asked for a username, but got {told!r} ({error})")
+
+    def expect_undisturbed(self):
+        for number, sock in enumerate(self.sockets, 1):
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                told = sock.recv(4096)
+                if not told or any(b"username" not in line for line in told.splitlines()):
+                    raise Fault(f"client {number} is silent and has no name, and got {told or 'an end'!r}")
+
+    def vanish(self):
+        for sock in self.sockets:
+            sock.close()
+        self.sockets.clear()
+
+
+@contextlib.contextmanager
+def multitude(number):
+    raise_limits(number + 300)
+    crowd = Multitude()
+    yield crowd
+    crowd.vanish()
+
+
 def flood(sender, first, lines):
     """Lines of a thousand bytes, with numbers."""
     sender.send(b"".join(b"%06d %s\n" % (number, b"x" * LINE) for number in range(first, first + lines)))

@@ -45,6 +45,9 @@ class Lab:
     gate: str  # the check without which no other makes sense
     steps: tuple[Step, ...]
     continues: tuple[str, ...] = ()  # modules of earlier labs that have places for steps of this one, too
+    speed: dict[str, int] = field(
+        default_factory=dict
+    )  # points, by the part of the reference's throughput from which on
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -60,6 +63,10 @@ class Lab:
     def points(self) -> int:
         """What the lab is worth."""
         return sum(step.points for step in self.steps)
+
+    def points_for_speed(self, ratio: float) -> int:
+        """Return what a throughput is worth that is `ratio` of the reference's, measured in the same minute."""
+        return max((points for least, points in self.speed.items() if ratio >= float(least)), default=0)
 
     def step_of(self, check: str) -> Step | None:
         """Return the step to which a check belongs in this lab, None if it is not made here."""

@@ -1,5 +1,6 @@
 """How many descriptors a process may have: getrlimit(2), and prlimit(2) for a process that is not ours (Linux)."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,6 +19,12 @@ class TooFew(Exception):
 def can_limit() -> bool:
     """Whether this system lets us change the limit of another process."""
     return hasattr(resource, "prlimit")
+
+
+def most_descriptors(pids: Iterable[int]) -> int:
+    """Return how many descriptors each of these processes may be allowed at most: the lowest of their hard limits."""
+    hard = [resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] for pid in pids]
+    return min((limit for limit in hard if limit != resource.RLIM_INFINITY), default=sys.maxsize)
 
 
 def allow_descriptors(pids: Iterable[int], number: int) -> None:

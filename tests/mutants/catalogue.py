@@ -42,6 +42,8 @@ PROGRAMS = {
     5: "lab05_select_echo.py",
     6: "lab06_select_chat.py",
     7: "lab07_chat_client.py",
+    8: "lab08_epoll_chat.py",
+    9: "lab09_asyncio_chat.py",
 }
 KEYS = {"name", "clause", "seen_as", "file", "story", "caught_by", "old", "new", "change"}
 
