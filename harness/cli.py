@@ -54,25 +54,39 @@ def parser() -> argparse.ArgumentParser:
     one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
     one.add_argument("lab", metavar="LAB")
 
-    one = verb("bench", "bench.bench", "load servers with more and more clients, check every reply, draw the figures")
-    one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3, or 4 6")
+    one = verb("bench", "bench.bench", "load servers with more and more clients, check every answer, draw the figures")
+    one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3, or 4 6, or all of them")
+    one.add_argument("--target", metavar="CMD", action="append", default=[], help="a further server; may be repeated")
     one.add_argument(
-        "--target",
-        metavar="CMD",
+        "--kind", choices=["echo", "chat"], default="echo", help="what a --target is when no lab is named (%(default)s)"
+    )
+    one.add_argument("--own", action="store_true", help="your own labs, beside the reference solutions")
+    one.add_argument("--scenario", metavar="NAME", help="what the clients do (without it: what fits the servers)")
+    one.add_argument("--clients", metavar="LIST", help="numbers of clients, such as 1,10,100")
+    one.add_argument(
+        "--rate",
+        metavar="LIST",
+        help="open loop: so many a second, answered or not; several are a sweep over the rate",
+    )
+    one.add_argument("--talkers", type=int, metavar="N", help="of a chat: how many of them talk (5)")
+    one.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="a further server of the same kind; may be repeated",
+        help="any other value of the scenario; may be repeated",
     )
-    one.add_argument("--own", action="store_true", help="your own labs instead of the reference solutions")
-    one.add_argument("--clients", metavar="LIST", help="numbers of clients (1,2,5,10,20,50,100)")
-    one.add_argument("--talkers", type=int, metavar="N", help="of a chat: how many of them talk (5)")
-    one.add_argument("--rate", type=float, metavar="R", help="of a chat: R lines a second, whether delivered or not")
     one.add_argument("--duration", type=float, default=0.5, metavar="SECONDS", help="of one measurement (%(default)s)")
+    one.add_argument("--warm-up", type=float, default=0.1, metavar="SECONDS", help="not measured (%(default)s)")
     one.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="rounds, of which the median counts (%(default)s)"
     )
+    one.add_argument("--seed", type=int, default=1, help="of what is chosen at random (%(default)s)")
+    one.add_argument("--generators", type=int, metavar="N", help="processes that make the load (one less than cores)")
+    one.add_argument("--scheduler", metavar="ADDRESS", help="make the load on the workers of a Dask cluster")
+    one.add_argument("--host", default="127.0.0.1", help="where servers listen (%(default)s)")
 
-    verb("demo", "bench.demo", "everything in one go: check every solution, load them, and say what to see")
+    verb("demo", "demo.demo", "everything in one go: check every solution, load them, and say what to see")
 
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")
     one.set_defaults(arguments=[])

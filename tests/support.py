@@ -1,6 +1,7 @@
 """What several tests need: the kit's own commands, run as people run them, and small servers in threads."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOLUTIONS = ROOT / "solutions"
 PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
 HOST = "127.0.0.1"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 Script = Callable[[socket.socket, int], None]  # what a server does with a connection, and its number from 0
 
@@ -41,6 +43,19 @@ def python(file: Path) -> str:
 def of_status(results: dict[str, Any], status: str) -> set[str]:
     """Return the ids of the checks with a verdict."""
     return {one["id"] for one in results["checks"] if one["status"] == status}
+
+
+def in_a_browser(page: Path, profile: Path) -> str:
+    """Return an HTML page as Chromium has it after loading it; `profile` is a folder of its own."""
+    assert CHROMIUM is not None
+    profile.mkdir()
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--no-first-run", f"--user-data-dir={profile}", "--dump-dom"]
+    words += [f"--disable-{what}" for what in quiet]
+    done = subprocess.run(
+        [*words, page.as_uri()], capture_output=True, text=True, encoding="utf-8", timeout=60, check=True
+    )
+    return done.stdout
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def in_kit(kit: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["check", "9"], "there is no lab 9; the labs are 1, 2, 3"),
+        (["check", "10"], "there is no lab 10; the labs are 1, 2, 3"),
         (["check", "1.9"], "there is no step 1.9; the steps of lab 1 are 1.1, 1.2, 1.3, 1.4, 1.5"),
         (["check", "one"], "there is no lab one"),
         (["check", "1", "--target", ""], "the command line is empty"),
@@ -53,15 +53,6 @@ def in_kit(kit: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (["hint", "99.1"], "there is no lab 99"),
         (["reset", "99"], "there is no lab 99"),
         (["run", "0"], "there is no lab 0"),
-        (["bench", "2"], "lab 2 is neither an echo server nor a chat"),
-        (["bench", "3", "6"], "give one kind only"),
-        (["bench", "6", "--clients", "1,5"], "--clients takes numbers from 2 to 500 (one alone has nobody to talk to)"),
-        (["bench", "6", "--rate", "0"], "--rate takes a number of lines a second, above 0"),
-        (["bench", "6", "--talkers", "0"], "--talkers takes a number above 0"),
-        (["bench", "1", "--rate", "5"], "--rate and --talkers are for chats"),
-        (["bench", "1", "--clients", "many"], "--clients takes numbers with commas between them"),
-        (["bench", "1", "--clients", "0"], "--clients takes numbers from 1 to"),
-        (["bench", "1", "--duration", "-1"], "take numbers above 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -308,64 +299,6 @@ def test_the_checks_run_under_plain_pytest_too() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
-
-
-def test_bench_checks_every_reply_and_writes_a_report() -> None:
-    done = lab("bench", "1", "3", "--clients", "1,3", "--duration", "0.1", "--rounds", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "replies checked, all correct" in done.stdout
-    report = ROOT / next(word for word in done.stdout.split() if word.endswith("report.html"))
-    text = report.read_text(encoding="utf-8")
-    assert text.count("<svg") == 2
-    results = json.loads((report.parent / "results.json").read_text(encoding="utf-8"))
-    assert {row["server"] for row in results["rows"]} == {"lab 1", "lab 3"}
-
-
-@pytest.mark.parametrize("options", [["--talkers", "3"], ["--rate", "100"]])
-def test_bench_of_chats_checks_every_delivery_and_writes_a_report(options: list[str]) -> None:
-    done = lab("bench", "4", "6", "--clients", "2,5", "--duration", "0.1", "--rounds", "1", *options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "deliveries checked, all correct" in done.stdout
-    report = ROOT / next(word for word in done.stdout.split() if word.endswith("report.html"))
-    text = report.read_text(encoding="utf-8")
-    assert text.count("<svg") == 1
-    assert "<th>deliveries</th>" in text
-    assert ("Open loop: 100 lines" in text) is ("--rate" in options)
-    results = json.loads((report.parent / "results.json").read_text(encoding="utf-8"))
-    assert {row["server"] for row in results["rows"]} == {"lab 4", "lab 6"}
-
-
-def bench_of_a_lossy_server(folder: Path, lines: str, number: str, *words: str) -> str:
-    """Load a program that is a solution but for some lines, which lose something; return what is printed."""
-    program = folder / "lossy.py"
-    program.write_text(f"import sys; sys.path.insert(0, {str(SOLUTIONS)!r})\n{lines}", encoding="utf-8")
-    done = lab("bench", number, "--target", python(program), "--duration", "0.1", "--rounds", "1", *words)
-    assert done.returncode == 1
-    return done.stdout
-
-
-def test_bench_of_a_chat_that_loses_a_line_fails_loudly(tmp_path: Path) -> None:
-    lines = (
-        "import lab06_select_chat as lab\n"
-        "class Lossy(lab.ChatServer):\n    def send(self, connection, data):\n"
-        "        return super().send(connection, b'' if b'line 2 of guest1 ' in data else data)\n"
-        "lab.run(lambda listener: Lossy(listener).serve())\n"
-    )
-    told = bench_of_a_lossy_server(tmp_path, lines, "6", "--clients", "3", "--rate", "50")
-    assert "a fault under load: lossy.py, 3 clients: guest" in told
-    assert "lost" in told
-
-
-def test_bench_of_a_server_that_loses_bytes_fails_loudly(tmp_path: Path) -> None:
-    lines = (
-        "import lab01_blocking_echo as lab\n"
-        "def echo(connection):\n    while data := connection.recv(65536):\n"
-        "        connection.sendall(data.replace(b'request 3', b'request 4'))\n"
-        "lab.run(lambda listener: lab.serve(listener, echo))\n"
-    )
-    told = bench_of_a_lossy_server(tmp_path, lines, "1", "--clients", "2")
-    assert "a fault under load: lossy.py, 2 clients: client" in told
-    assert "request 3: expected" in told
 
 
 def test_statuses_are_told_apart() -> None:

@@ -1,18 +1,15 @@
-"""Reports: text made safe, transcripts in lanes, evidence, pictures and HTML, and the folders they lie in."""
+"""Reports: text made safe, transcripts in lanes, evidence, and the folders they lie in."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import unicodedata
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +17,6 @@ from hypothesis import strategies as st
 
 from harness import results
 from harness.checks.verdict import Status, Verdict, as_rows, compared
-from harness.report import html, plots
 from harness.report.evidence import evidence
 from harness.report.lanes import MOST_ROWS, lanes
 from harness.report.safe import safe
@@ -28,9 +24,6 @@ from harness.wire.payload import pattern
 from harness.wire.transcript import Kind, Transcript
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-LEADING_OUT = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "foreignobject"}  # of HTML
-EVIL = "<script>alert(1)</script>"
 
 # A busy machine is slow, and that is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -298,225 +291,6 @@ def test_evidence_of_anything_is_safe(message: str, expected: str, received: str
     fields = {"message": message, "why": why, "output": output, "server": "it is still running"}
     for line in shown(failed(expected, received, **fields)):
         assert all(char.isprintable() or char in "\n\t" for char in line)
-
-
-# Pictures
-
-
-def sweep_rows(servers: list[str], counts: list[int]) -> list[dict[str, Any]]:
-    """Rows of a summary, made up."""
-    return [
-        {
-            "server": server,
-            "clients": count,
-            "answers": 100 * count,
-            "throughput": 300.0 * count / (1 + place),
-            "threads": 1 + place * count,
-            "memory": (10 + place * count / 10) * 2**20,
-            "latency": {"50": 0.0001 * (1 + place), "99": 0.001 * count * (1 + place), "100": 0.002 * count},
-            "p99_range": [0.001 * count, 0.0012 * count],
-        }
-        for count in counts
-        for place, server in enumerate(servers)
-    ]
-
-
-def talk_rows(servers: list[str]) -> dict[str, plots.Rows]:
-    """Two clients, each of whom waits once, made up."""
-    spans = [
-        {"client": client, "sent": 0.1 * client + 0.03 * turn, "replied": 0.1 * client + 0.03 * turn + wait}
-        for client in (0, 1)
-        for turn, wait in enumerate((0.001, 0.02, 0.001))
-    ]
-    return dict.fromkeys(servers, spans)
-
-
-def texts_of(svg: str) -> list[str]:
-    """The texts of a picture: they are drawn as paths, and stand beside them as comments."""
-    return re.findall(r"<!-- (.*?) -->", svg)
-
-
-def test_a_picture_is_the_same_twice() -> None:
-    rows, talks = sweep_rows(["lab 1"], [1, 10]), talk_rows(["lab 1"])
-    first = (plots.load_figure(rows, "echo"), plots.talk_figure(talks))
-    assert (plots.load_figure(rows, "echo"), plots.talk_figure(talks)) == first
-    for svg in first:
-        ElementTree.fromstring(svg)
-
-
-def test_every_line_carries_its_name() -> None:
-    servers = ["lab 1", "lab 3", "mine.py"]
-    texts = texts_of(plots.load_figure(sweep_rows(servers, [1, 10]), "echo"))
-    for server in servers:
-        assert texts.count(server) == 3
-        assert texts.count(f"{server}, p99") == texts.count(f"{server}, p50") == 1
-    talks = texts_of(plots.talk_figure(talk_rows(servers)))
-    for server in servers:
-        assert any(text.startswith(f"{server}:") for text in talks)
-    assert any(text.startswith("waits 20 ms") for text in talks)
-
-
-@pytest.mark.parametrize(("servers", "counts"), [(1, [100]), (8, [1, 2, 5, 10, 20, 50, 100])])
-def test_a_picture_of_few_or_many(servers: int, counts: list[int]) -> None:
-    names = [f"server {number}" for number in range(servers)]
-    texts = texts_of(plots.load_figure(sweep_rows(names, counts), "echo"))
-    for name in names:
-        assert f"{name}, p99" in texts
-    for count in counts:
-        assert str(count) in texts
-
-
-def test_a_name_is_drawn_as_it_is_whatever_it_is() -> None:
-    names = [r"$\frac$", "$x$ and $y$", "a_b^c{", "_hidden", "\x1b[31m\x00", EVIL, "a--b", "\u202ex"]
-    for svg in (plots.load_figure(sweep_rows(names, [1, 2]), "echo"), plots.talk_figure(talk_rows(names))):
-        ElementTree.fromstring(svg)
-        assert "<script" not in svg
-        assert "\u202e" not in svg
-        for written in (r"$\frac$", "$x$ and $y$", "_hidden", r"\x1b[31m\x00", "&lt;script&gt;", r"\u202ex"):
-            assert written in " ".join(texts_of(svg))
-
-
-# HTML
-
-
-class Page(HTMLParser):
-    """What a page is made of."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[tuple[str, str]] = []
-        self.policy = ""
-        self.styles = ""
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the tag and everything in it that could lead somewhere."""
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster", "background", "style"):
-                self.links.append((name, value or ""))
-            assert not name.startswith("on"), f"{tag} {name}"
-        fields = dict(attrs)
-        if fields.get("http-equiv") == "Content-Security-Policy":
-            self.policy = fields["content"] or ""
-
-    def handle_data(self, data: str) -> None:
-        """Note the text."""
-        self.text += data
-        if self.tags and self.tags[-1] == "style":
-            self.styles += data
-
-
-def outcome(server: str = "lab 1", checked: bool = True) -> dict[str, Any]:
-    """The results of a small run."""
-    lab = {"program": server, "held": 3, "made": 4, "points": 6, "max_points": 8, "seconds": 1.5}
-    return {
-        "kind": "demo",
-        "title": f"Echo of {server}",
-        "when": "2026-01-01 12:00",
-        "command": f"lab bench {server}",
-        "versions": {"kit": "1", "python": "3.11", "system": "Linux", "cores": "2"},
-        "load": {"kind": "echo", "requests": 10, "pause": 0.002, "duration": 0.5, "rounds": 1, "size": 64},
-        "sentences": [f"{server} took its time."],
-        "checked": [lab] if checked else [],
-        "rows": sweep_rows([server, "lab 3"], [1, 10]),
-        "talks": talk_rows([server, "lab 3"]),
-    }
-
-
-@pytest.fixture(scope="module")
-def page() -> str:
-    return html.render(outcome(EVIL))
-
-
-def test_a_report_loads_nothing_and_runs_nothing(page: str) -> None:
-    parsed = Page(page)
-    assert not LEADING_OUT & set(parsed.tags)
-    for name, value in parsed.links:
-        if name == "style":
-            assert "url(" not in value.replace("url(#", "")
-        else:
-            assert value.startswith("#"), (name, value)
-    assert "url(" not in parsed.styles
-    assert "@import" not in page
-    assert not re.search(r"(?<!=\")https?://(?!matplotlib\.org/)", page), "more than names of XML namespaces"
-    assert re.findall(r"url\((?!#)", page) == []
-
-
-def test_a_report_forbids_what_it_does_not_need(page: str) -> None:
-    policy = dict(part.strip().split(" ", 1) for part in Page(page).policy.split(";"))
-    assert policy["default-src"] == "'none'"
-    assert "script-src" not in policy
-    assert policy["style-src"] == "'unsafe-inline'"
-
-
-def test_a_name_in_a_report_is_text(page: str) -> None:
-    assert "<script" not in page
-    assert Page(page).text.count(EVIL) >= 5  # the title, a sentence, the command, and the tables
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take their time."""
-    monkeypatch.setattr(plots, "load_figure", lambda rows, kind: "<svg></svg>")
-    monkeypatch.setattr(plots, "talk_figure", lambda talks: "<svg></svg>")
-
-
-@pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("checked", [True, False])
-def test_a_report_has_its_figures(checked: bool) -> None:
-    text = Page(html.render(outcome(checked=checked))).text
-    assert "lab 1 took its time." in text
-    assert ("3 of 4" in text) is checked
-    assert "1,000" in text  # replies
-    assert "10.00" in text  # ms of p99 with 10 clients
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_marks_that_turn_text_around_are_written_out() -> None:
-    rendered = html.render(outcome("a\u202eb"))
-    assert "\u202e" not in rendered
-    assert r"a\u202eb took its time." in Page(rendered).text
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_field_that_is_missing_is_an_error() -> None:
-    from jinja2 import UndefinedError
-
-    results_without = outcome()
-    del results_without["sentences"]
-    with pytest.raises(UndefinedError):
-        html.render(results_without)
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-def test_a_browser_shows_a_report_and_runs_nothing_in_it(page: str, tmp_path: Path) -> None:
-    report, profile = tmp_path / "report.html", tmp_path / "profile"
-    report.write_text(page.replace("</body>", "<script>document.title = 'it ran'</script></body>"), encoding="utf-8")
-    profile.mkdir()
-    assert CHROMIUM is not None
-    words = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={profile}",
-        "--dump-dom",
-        report.as_uri(),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
-    shown = Page(done.stdout)
-    assert shown.tags.count("svg") == 2
-    assert f"<title>Echo of {EVIL.replace('<', '&lt;').replace('>', '&gt;')}</title>" in done.stdout
-    assert "it ran" not in done.stdout.replace("document.title = 'it ran'", "")
-    assert "Refused" not in done.stdout
 
 
 # The folders of runs

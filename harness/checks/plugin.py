@@ -241,6 +241,7 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
     if isinstance(error, Fault):
         verdict.status, verdict.message, verdict.why = Status.FAIL, error.what, error.why
         verdict.expected, verdict.received, verdict.difference = compared(error.expected, error.received)
+        verdict.failed_after = round(transcript.since_began(error.moment), 6)
         if BENCH in item.stash:
             _describe_server(verdict, item.stash[BENCH])
     elif isinstance(error, Hindered | LaunchError):

@@ -41,6 +41,7 @@ class Verdict:
     expected: str = ""
     received: str = ""
     difference: int | None = None  # the place of the first byte that differs
+    failed_after: float | None = None  # seconds, on the clock of the transcript
     why: str = ""
     hint: str = ""
     role: str = "server"  # what the program under test is: "server" or "client"

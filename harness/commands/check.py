@@ -53,11 +53,21 @@ def _check(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Start
     outcome = write_results(run, verdicts, folder, _target(args, starter))
     explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`")
     summarise(out, outcome)
+    if any(verdict.status is Status.FAIL for verdict in verdicts):
+        say(out, f"What failed, drawn: {shown(_write_report(outcome, folder))}")
     if own and not args.any_model:
         _note_progress(lab, verdicts)
         _say_what_next(out)
     _write_json(outcome, args.json)
     return status_of(verdicts)
+
+
+def _write_report(outcome: dict[str, Any], folder: Path) -> Path:
+    from harness.report.check_page import render
+
+    report = folder / "report.html"
+    results.write_whole(report, render(outcome, shown(folder)))
+    return report
 
 
 def _target(args: argparse.Namespace, starter: Starter) -> str:

@@ -51,6 +51,21 @@ def runnable_seconds(pids: Iterable[int]) -> float:
     return total / 1e9
 
 
+def switches(pids: Iterable[int]) -> dict[int, int]:
+    """Return how often each thread has given up its processor so far, or was made to (proc_pid_status(5)); by thread.
+
+    Whoever wants the sum over some time must look often: a thread that has ended is not there any more.
+    """
+    found = {}
+    for pid in pids:
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with suppress(OSError):
+                    lines = contents(f"/proc/{pid}/task/{task}/status").splitlines()
+                    found[int(task)] = sum(int(line.split()[1]) for line in lines if b"ctxt_switches" in line)
+    return found
+
+
 def _linux(pid: int) -> Figures | None:
     folder = f"/proc/{pid}"
     try:

@@ -11,13 +11,21 @@ from contextlib import suppress
 
 LINUX = sys.platform == "linux"
 TELLING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 
 def adopt_orphans() -> None:
     """Make this process the parent of its descendants' orphans, daemons included (Linux; prctl(2))."""
     if LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with(parent: int) -> None:
+    """Let this process be ended as soon as its parent is gone, however that ended (Linux; prctl(2))."""
+    if LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was gone already
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def let_children_heed_signals() -> None:

@@ -225,6 +225,10 @@ class Program:
         """Return what the program uses now."""
         return figures.figures(self.members())
 
+    def switches(self) -> dict[int, int]:
+        """Return the context switches of each thread so far (Linux; elsewhere none are told)."""
+        return figures.switches(self.members())
+
     def runnable_seconds(self) -> float:
         """Return for how long the program has wanted a processor so far."""
         return figures.runnable_seconds(self.members())

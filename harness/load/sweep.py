@@ -1,20 +1,24 @@
-"""A sweep over the number of clients, for several servers side by side."""
+"""A sweep over the number of clients, or over the offered rate, for several servers side by side."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 
 from harness.launch import Command, Figures, LaunchError, Program, ProgramEnded
+from harness.launch.limits import TooFew, own_descriptors
 from harness.load.chat import ChatLoad
-from harness.load.echo import EchoLoad
-from harness.load.engine import Address, LoadFault, Outcome, Span
+from harness.load.echo import EchoLoad, Service
+from harness.load.generators import Generators
+from harness.load.outcome import CannotLoad, LoadFault, Outcome, ServerFull, Span
 
-PERCENTS = (50, 90, 99, 99.9, 100)
 START = 10.0  # seconds until a server listens
 PAUSED_TALK = EchoLoad(clients=2, requests=6, pause=0.03, duration=0.0, stagger=0.04)
+OWN_DESCRIPTORS = 64  # that a server may have beside those of its clients
+SHARE_OF_LOOKING = 0.1  # of a processor, at most: a look at 10,000 threads takes a while
+LOCAL = "127.0.0.1"
+
+Load = EchoLoad | ChatLoad
 
 
 @dataclass(frozen=True)
@@ -23,113 +27,165 @@ class Server:
 
     name: str
     command: Command
+    kind: str = "echo"  # or "chat"
+    reference: bool = False  # whether others are compared with it
 
 
 @dataclass(frozen=True)
-class Point:
-    """One measurement: one server, one number of clients, one round. Latencies are in seconds."""
+class Used:
+    """What a server took while it was measured."""
 
-    server: str
-    clients: int
-    round: int
-    answers: int  # replies, or deliveries, that were checked
-    seconds: float
-    throughput: float  # answers a second
-    latency: dict[str, float]  # by percentile: "50", "90", "99", "99.9", "100"
-    first_reply: dict[str, float]  # the same, from connecting to the first answer (of a chat: the welcome)
     threads: int  # the most that were seen
     memory: int  # bytes of PSS, the most that was seen
-    descriptors: int
-    cpu: float  # seconds of the server's processor time
-    busy: float  # the part of a processor that the load itself took
+    descriptors: int  # the most that were seen
+    cpu: float  # seconds of processor time
+    switches: int  # context switches
 
 
-Load = EchoLoad | ChatLoad
+@dataclass(frozen=True)
+class Measurement:
+    """One server under one load, once."""
+
+    server: Server
+    load: Load
+    round: int
+    outcome: Outcome
+    used: Used
 
 
-def sweep(
-    servers: Sequence[Server],
-    loads: Sequence[Load],
-    rounds: int,
-    tell: Callable[[str], None] = lambda text: None,
-) -> list[Point]:
-    """Measure every server under every load, in turn, so that a drifting machine is fair to all.
+@dataclass
+class Sweep:
+    """Measures every server under every load, in turn, so that a drifting machine is fair to all.
 
-    Raises LoadFault, with the server's name, when a reply is wrong or missing.
+    A server that is full, or at fault, is not asked for more: `ended` says why. The rest goes on.
     """
-    points = []
-    for number in range(rounds):
-        for load in loads:
-            for server in servers:
-                tell(f"round {number + 1} of {rounds}: {load.clients} clients, {server.name}")
-                points.append(_measure(server, load, number))
-    return points
+
+    servers: Sequence[Server]
+    loads: Sequence[Load]
+    rounds: int
+    generators: Generators
+    host: str = LOCAL  # where servers listen, and what generators connect to
+    done: list[Measurement] = field(default_factory=list)
+    full: dict[str, str] = field(default_factory=dict)  # by the server's name: from how many clients on, and why
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def plan(self) -> list[tuple[int, Load, Server]]:
+        """Return what is to be measured: the round, the load and the server."""
+        return [(turn, load, server) for turn in range(self.rounds) for load in self.loads for server in self.servers]
+
+    def run(self) -> Iterator[tuple[int, Load, Server]]:
+        """Yield each part of the plan before it is measured. Raises CannotLoad or GeneratorDied."""
+        too_many: dict[str, int] = {}
+        for turn, load, server in self.plan():
+            yield turn, load, server
+            if server.name in self.faults or load.clients >= too_many.get(server.name, load.clients + 1):
+                continue
+            try:
+                self.done.append(self._measure(turn, load, server))
+            except ServerFull as full:
+                too_many[server.name] = load.clients
+                self.full[server.name] = f"{full} ({load.clients:,} came)"
+            except LoadFault as fault:
+                self.faults[server.name] = f"{server.name}, {load.clients} clients: {fault}"
+
+    def _measure(self, turn: int, load: Load, server: Server) -> Measurement:
+        if isinstance(load, EchoLoad):
+            load = replace(load, service=_service(server))
+        with _running(server, self.host, load.clients) as program:
+            watch = _Watch(program)
+            outcome = self.generators.run(load, program.address, watch.look)
+            watch.look_now()
+            if not outcome.answers:
+                raise LoadFault("nothing was answered in the time that was measured")
+            return Measurement(server, load, turn, outcome, watch.used(*outcome.measured))
 
 
 def talk(server: Server) -> list[Span]:
-    """Let two clients talk with pauses, the second one beginning a little later; return who waited when."""
-    return _under_load(server, PAUSED_TALK.clients, partial(PAUSED_TALK.run, keep_spans=True))[0].spans
+    """Let two clients talk with pauses, the second one beginning a little later; return who waited when.
+
+    Raises LoadFault.
+    """
+    with _running(server, LOCAL, PAUSED_TALK.clients) as program:
+        return replace(PAUSED_TALK, service=_service(server)).run(program.address, keep_spans=True).spans
 
 
-def _measure(server: Server, load: Load, number: int) -> Point:
-    outcome, most = _under_load(server, load.clients, load.run)
-    return Point(
-        server=server.name,
-        clients=load.clients,
-        round=number,
-        answers=outcome.answers,
-        seconds=outcome.seconds,
-        throughput=outcome.answers / outcome.seconds,
-        latency={f"{percent:g}": outcome.latencies.percentile(percent) / 1e9 for percent in PERCENTS},
-        first_reply={f"{percent:g}": outcome.first_replies.percentile(percent) / 1e9 for percent in PERCENTS},
-        threads=most.threads,
-        memory=most.pss,
-        descriptors=most.descriptors,
-        cpu=most.cpu,
-        busy=outcome.busy,
-    )
+def _service(server: Server) -> Service:
+    return "echo" if server.kind == "echo" else "ask"
 
 
-def _under_load(
-    server: Server, clients: int, run: Callable[[Address, Callable[[], None]], Outcome]
-) -> tuple[Outcome, Figures]:
-    seen: list[Figures] = []
+@contextmanager
+def _running(server: Server, host: str, clients: int) -> Iterator[Program]:
+    """Start a server, with as many descriptors as it may need, and wait until it listens."""
     try:
-        with Program(server.command) as program:
+        with own_descriptors(clients + OWN_DESCRIPTORS), Program(server.command, host) as program:
             limit = time.monotonic() + START
             if not program.wait_listening(lambda: limit - time.monotonic()):
                 raise LoadFault("it does not listen")
-            outcome = run(program.address, lambda: seen.append(program.figures()))
-            seen.append(program.figures())
-    except (LoadFault, LaunchError, ProgramEnded) as error:
-        raise LoadFault(f"{server.name}, {clients} clients: {error}") from None
-    return outcome, Figures(
-        cpu=seen[-1].cpu,
-        pss=max(one.pss for one in seen),
-        threads=max(one.threads for one in seen),
-        descriptors=max(one.descriptors for one in seen),
-        processes=max(one.processes for one in seen),
-    )
+            try:
+                yield program
+            except LoadFault as fault:
+                program.wait(1.0)  # a connection that was ended may be the first sign of the end of a program
+                raise LoadFault(f"{fault}{_last_words(program)}") from None
+    except TooFew as error:
+        raise CannotLoad(f"{server.name} needs a descriptor for each of {clients:,} clients, but {error}") from None
+    except (LaunchError, ProgramEnded) as error:
+        raise LoadFault(str(error)) from None
 
 
-def summary(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """Return a row for each server and number of clients: the median over the rounds, and the range of p99."""
-    keys = list(dict.fromkeys((point.server, point.clients) for point in points))
-    rows = []
-    for server, clients in keys:
-        same = [point for point in points if (point.server, point.clients) == (server, clients)]
-        row: dict[str, Any] = {"server": server, "clients": clients, "rounds": len(same)}
-        for name in ("answers", "seconds", "throughput", "threads", "memory", "descriptors", "cpu", "busy"):
-            row[name] = median(getattr(point, name) for point in same)
-        for name in ("latency", "first_reply"):
-            row[name] = {
-                percent: median(getattr(point, name)[percent] for point in same) for percent in same[0].latency
-            }
-        row["p99_range"] = [min(p.latency["99"] for p in same), max(p.latency["99"] for p in same)]
-        rows.append(row)
-    return rows
+def _last_words(program: Program) -> str:
+    if program.is_running():
+        return ""
+    program.output.finish(1.0)
+    lines = program.output.stderr.text().strip().splitlines()
+    return f"; {program.describe_end()}{f', and said: {lines[-1]}' if lines else ''}"
 
 
-def as_rows(items: Sequence[Point | Span]) -> list[dict[str, Any]]:
-    """Return measurements as they stand in results.json."""
-    return [asdict(item) for item in items]
+class _Watch:
+    """Looks at a program now and then, so that its figures can be told for the time that was measured."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.seen: list[tuple[int, Figures, int]] = []  # when, what, and all context switches so far
+        self._switches: dict[int, int] = {}  # by thread; those that have ended keep what they had
+        self._next = 0
+        self.look_now()
+
+    def look(self) -> None:
+        """Look, unless looking took so long that it would disturb."""
+        if time.perf_counter_ns() >= self._next:
+            self.look_now()
+
+    def look_now(self) -> None:
+        """Look."""
+        began = time.perf_counter_ns()
+        self._switches.update(self.program.switches())
+        self.seen.append((began, self.program.figures(), sum(self._switches.values())))
+        over = time.perf_counter_ns()
+        self._next = over + int((over - began) / SHARE_OF_LOOKING)
+
+    def used(self, since: int, until: int) -> Used:
+        """Return what was used between two times of this machine's clock (if it is not this machine's: in all)."""
+        if not self.seen[0][0] <= since <= until <= self.seen[-1][0]:
+            since, until = self.seen[0][0], self.seen[-1][0]
+        within = [figures for when, figures, _ in self.seen if since <= when <= until] or [self.seen[-1][1]]
+        return Used(
+            threads=max(one.threads for one in within),
+            memory=max(one.pss for one in within),
+            descriptors=max(one.descriptors for one in within),
+            cpu=self._at(until, lambda seen: seen[1].cpu) - self._at(since, lambda seen: seen[1].cpu),
+            switches=round(self._at(until, lambda seen: seen[2]) - self._at(since, lambda seen: seen[2])),
+        )
+
+    def _at(self, when: int, value: Callable[[tuple[int, Figures, int]], float]) -> float:
+        """Return what a sum was at some time, between two looks in proportion."""
+        after = next(number for number, (seen, _, _) in enumerate(self.seen) if seen >= when)
+        if after == 0:
+            return value(self.seen[0])
+        (began, *_), (over, *_) = before, behind = self.seen[after - 1], self.seen[after]
+        part = (when - began) / max(1, over - began)
+        return value(before) + part * (value(behind) - value(before))
+
+
+def as_rows(spans: Sequence[Span]) -> list[dict[str, object]]:
+    """Return spans as they stand in results.json."""
+    return [asdict(span) for span in spans]

@@ -1,36 +1,34 @@
-"""The report of a run as one HTML file: nothing is loaded from outside, and nothing in it can run."""
+"""The report of a load or a demo as one HTML file."""
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import plots
-from harness.report.safe import safe
+from harness.report import page, plots
+from harness.report.plots.canvas import highest
+from harness.units import number, seconds
 
-TEMPLATES = Path(__file__).with_name("templates")
 
+def render(results: dict[str, Any], pictures: Mapping[str, str] | None = None) -> str:
+    """Return the report of a load or a demo (as in results.json) as HTML.
 
-def render(results: dict[str, Any]) -> str:
-    """Return the report of a load or a demo (as in results.json) as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=lambda value: safe(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["ms"] = lambda seconds: f"{1000 * seconds:,.2f}"
-    environment.filters["mib"] = lambda count: f"{count / 2**20:.1f}"
+    `pictures` are those that plots.pictures(results) has returned, for a caller who has them already.
+    """
+    environment = page.environment()
+    words: dict[str, Any] = {"number": number, "time": seconds, "mib": lambda count: f"{count / 2**20:.1f}"}
+    environment.filters |= words
+    environment.globals |= words
+    drawn = plots.pictures(results) if pictures is None else pictures
     return environment.get_template("report.html").render(
         results=results,
-        load_picture=_inline(plots.load_figure(results["rows"], results["load"]["kind"])),
-        talk_picture=_inline(plots.talk_figure(results["talks"])) if results["talks"] else "",
+        highest=highest(results["rows"]).values(),
+        pictures={name.removesuffix(".svg"): _inline(svg) for name, svg in drawn.items()},
     )
 
 
 def _inline(svg: str) -> Markup:
-    """Return an SVG as it may stand inside of HTML: without its XML declaration and document type."""
-    return Markup(re.sub(r"^.*?(?=<svg)", "", svg, count=1, flags=re.DOTALL))
+    """Return an SVG as it may stand inside of HTML: without its XML declaration, document type and metadata."""
+    svg = re.sub(r"^.*?<svg", '<svg role="img"', svg, count=1, flags=re.DOTALL)
+    return Markup(re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL))

@@ -2,9 +2,13 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from harness.report.evidence import evidence
@@ -53,6 +57,25 @@ class Progress:
 def say(out: Console, text: Text | str = "") -> None:
     """Print a line; one that is too long for the terminal is wrapped by the terminal, not broken up."""
     out.print(text, soft_wrap=True)
+
+
+@contextmanager
+def progress(out: Console, steps: int) -> Iterator[Callable[[str], None]]:
+    """Show how far something is and how long it may still take; what it yields is called before each step.
+
+    Nothing is shown where nobody looks: when the output is not a terminal.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=out, transient=True, disable=not out.is_terminal) as shown:
+        task = shown.add_task("", total=steps)
+        begun = -1
+
+        def step(text: str) -> None:
+            nonlocal begun
+            begun += 1
+            shown.update(task, description=safe(text), completed=begun)
+
+        yield step
 
 
 def status_line(good: bool, text: str) -> Text:

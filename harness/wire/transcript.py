@@ -49,7 +49,11 @@ class Transcript:
 
     def record(self, who: str, kind: Kind, data: bytes = b"", note: str = "") -> None:
         """Add an event that happens now."""
-        self.events.append(Event(time.monotonic() - self._began, who, kind, data, note))
+        self.events.append(Event(self.since_began(time.monotonic()), who, kind, data, note))
+
+    def since_began(self, moment: float) -> float:
+        """Return how many seconds after the beginning a moment (of time.monotonic) was."""
+        return moment - self._began
 
     def act(self, line: str, data: bytes | None = None) -> None:
         """Add a line to the script, just before it is done; `{}` in it stands for the source of `data`."""
@@ -112,3 +116,4 @@ class Fault(AssertionError):
         self.expected = expected
         self.received = received
         self.why = why
+        self.moment = time.monotonic()

@@ -1,0 +1,167 @@
+"""Where a load is made: in processes of this machine, or on the workers of a Dask cluster; their figures are added."""
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol
+
+from harness.launch.limits import TooFew, own_descriptors
+from harness.launch.workers import WorkerDied, Workers
+from harness.load.engine import Address
+from harness.load.outcome import CannotLoad, Outcome, Share
+
+LOOK = 0.05  # seconds between two looks at what the server uses
+OWN_DESCRIPTORS = 64  # that a generator has beside those of its clients
+FOUND_WITHIN = 10  # seconds until a scheduler answers
+SCHEDULER = re.compile(r"(\w+://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d+)")
+FAR_LOOK = 0.5  # seconds between two looks at whether all workers of a cluster are there
+
+
+class Load(Protocol):
+    """What some clients do, as data."""
+
+    @property
+    def clients(self) -> int:
+        """How many there are."""
+
+    @property
+    def most_generators(self) -> int:
+        """How many generators may share it."""
+
+    def run(self, address: Address, share: Share) -> Outcome:
+        """Do one generator's share of it against a server."""
+
+    def check(self, outcome: Outcome) -> None:
+        """Raise LoadFault where what all generators together have heard shows a fault that none saw alone."""
+
+
+class GeneratorDied(Exception):
+    """A generator ended in the middle of a load, so that its figures are missing; the text says which one, and how."""
+
+
+def make(load: Load, address: Address, share: Share) -> Outcome:
+    """Make one generator's share of a load, with as many descriptors as that takes. Raises as the load does."""
+    clients = len(range(share.number, load.clients, share.of))
+    try:
+        with own_descriptors(clients + OWN_DESCRIPTORS):
+            return load.run(address, share)
+    except TooFew as error:
+        raise CannotLoad(
+            f"{clients:,} clients in one process need {clients + OWN_DESCRIPTORS:,} descriptors, and {error}: take "
+            "fewer clients, or more generators (--generators)"
+        ) from None
+
+
+def checked(load: Load, outcomes: list[Outcome]) -> Outcome:
+    """Add up what the generators of one load have measured, and check the whole. Raises LoadFault."""
+    whole = together(outcomes)
+    load.check(whole)
+    return whole
+
+
+def together(outcomes: list[Outcome]) -> Outcome:
+    """Add up what the generators of one load have measured."""
+    whole = outcomes[0]
+    for outcome in outcomes[1:]:
+        whole.add(outcome)
+    return whole
+
+
+class Local:
+    """Generators in processes of this machine, one a core that the server leaves free."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._workers = Workers(number)
+
+    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+        """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
+        number = min(self.number, load.most_generators)
+        tasks = [partial(make, load, address, Share(one, number)) for one in range(number)]
+        try:
+            return checked(load, self._workers.run(tasks, watch, LOOK))
+        except WorkerDied as error:
+            raise GeneratorDied(f"a generator died ({error}): nothing of this measurement counts") from None
+
+    def __enter__(self) -> "Local":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._workers.close()
+
+
+class Cluster:
+    """Generators on the workers of a Dask cluster, one on each.
+
+    The workers need this kit (`pip install` of its folder), and must reach the server's address.
+    """
+
+    def __init__(self, scheduler: str) -> None:
+        """Raises CannotLoad when no scheduler answers there, or when it has no workers."""
+        try:
+            from distributed import Client
+        except ImportError:
+            raise CannotLoad("--scheduler needs the package distributed: pip install distributed") from None
+        address = SCHEDULER.fullmatch(scheduler)
+        if not address:
+            raise CannotLoad(f"--scheduler takes an address such as tcp://127.0.0.1:8786; not {scheduler!r}")
+        connect: Any = Client  # it has no types
+        try:
+            # A client that finds nobody cannot be closed without noise: so first look whether somebody is there.
+            socket.create_connection((address["host"], int(address["port"])), FOUND_WITHIN).close()
+            self._client = connect(scheduler, timeout=FOUND_WITHIN, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise CannotLoad(f"no scheduler answers at {scheduler}: {error}; start one with: dask scheduler") from None
+        self._places = list(self._client.scheduler_info(n_workers=-1)["workers"])
+        self.number = len(self._places)
+        if not self._places:
+            self._client.close()
+            raise CannotLoad(f"the scheduler at {scheduler} has no workers; start one with: dask worker {scheduler}")
+
+    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+        """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
+        places = self._places[: load.most_generators]
+        futures = [
+            self._client.submit(make, load, address, Share(number, len(places)), workers=[place], pure=False, retries=0)
+            for number, place in enumerate(places)
+        ]
+        looked = time.monotonic()
+        try:
+            while any(future.status == "pending" for future in futures):
+                if any(future.status == "error" for future in futures):
+                    break  # the others may wait for that one
+                watch()
+                if time.monotonic() - looked > FAR_LOOK:
+                    self._look_for(places)
+                    looked = time.monotonic()
+                time.sleep(LOOK)  # between two looks: the clients are far away, and keep their own time
+            watch()
+            for future in futures:
+                if future.status == "error":
+                    self._look_for(places)
+                    future.result()
+            return checked(load, self._client.gather(futures))
+        finally:
+            self._client.cancel(futures)
+
+    def _look_for(self, places: list[str]) -> None:
+        there = self._client.scheduler_info(n_workers=-1)["workers"]
+        for number, place in enumerate(places, start=1):
+            if place not in there:
+                self._places = [one for one in self._places if one in there]
+                raise GeneratorDied(
+                    f"a generator died (number {number} of {len(places)}, at {place}): nothing of this measurement "
+                    "counts"
+                )
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+
+Generators = Local | Cluster
