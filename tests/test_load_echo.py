@@ -297,6 +297,8 @@ def test_questions_are_due_at_the_rate_that_was_asked_for() -> None:
     with serving(echo) as address:
         outcome = EchoLoad(5, requests=None, rate=500.0, duration=0.4).run(address)
     assert outcome.answers == 200
+    last = outcome.latencies.highest or 0
+    assert 0.4 <= outcome.seconds < 0.48 + last / 1e9, "it ends with the last answer, not a while after it"
     assert outcome.lateness.count == 200
 
 

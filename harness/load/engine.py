@@ -134,6 +134,8 @@ class Engine:
             now = clock()
             while timers and timers[0][0] <= now:
                 heapq.heappop(timers)[2](now)
+            if not self.active:
+                break
             if now >= self._tenth_over:
                 self._keep_fresh()
             events = turn(clock())
