@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ SOLUTIONS = ROOT / "solutions"
 PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
 HOST = "127.0.0.1"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LEADING_OUT = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "foreignobject"}  # of HTML
 
 Script = Callable[[socket.socket, int], None]  # what a server does with a connection, and its number from 0
 
@@ -56,6 +58,37 @@ def in_a_browser(page: Path, profile: Path) -> str:
         [*words, page.as_uri()], capture_output=True, text=True, encoding="utf-8", timeout=60, check=True
     )
     return done.stdout
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[tuple[str, str]] = []
+        self.policy = ""
+        self.styles = ""
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the tag and everything in it that could lead somewhere."""
+        self.tags.append(tag)
+        self.text += " "
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster", "background", "style"):
+                self.links.append((name, value or ""))
+            assert not name.startswith("on"), f"{tag} {name}"
+        fields = dict(attrs)
+        if fields.get("http-equiv") == "Content-Security-Policy":
+            self.policy = fields["content"] or ""
+
+    def handle_data(self, data: str) -> None:
+        """Note the text."""
+        self.text += data
+        if self.tags and self.tags[-1] == "style":
+            self.styles += data
 
 
 @contextmanager

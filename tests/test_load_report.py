@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from rich.console import Console
-from support import CHROMIUM, in_a_browser
+from support import CHROMIUM, LEADING_OUT, Page, in_a_browser
 
 from harness.report import html, plots
 from harness.report.figures_table import load_table
@@ -24,7 +23,6 @@ from harness.report.plots.canvas import COLOURS, GREY, looks
 from harness.report.plots.ends import spread
 from harness.units import number, seconds
 
-LEADING_OUT = {"script", "iframe", "object", "embed", "link", "img", "base", "form", "foreignobject"}  # of HTML
 EVIL = "<script>alert(1)</script>"
 PICTURES = {"load.svg", "tail.svg", "time.svg", "cost.svg", "talk.svg"}
 PANELS = {"load.svg": 4, "tail.svg": 1, "cost.svg": 6}  # in which each server has its name at a line's end
@@ -414,37 +412,6 @@ def test_a_name_in_a_table_is_text() -> None:
 
 
 # HTML
-
-
-class Page(HTMLParser):
-    """What a page is made of."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[tuple[str, str]] = []
-        self.policy = ""
-        self.styles = ""
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the tag and everything in it that could lead somewhere."""
-        self.tags.append(tag)
-        self.text += " "
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster", "background", "style"):
-                self.links.append((name, value or ""))
-            assert not name.startswith("on"), f"{tag} {name}"
-        fields = dict(attrs)
-        if fields.get("http-equiv") == "Content-Security-Policy":
-            self.policy = fields["content"] or ""
-
-    def handle_data(self, data: str) -> None:
-        """Note the text."""
-        self.text += data
-        if self.tags and self.tags[-1] == "style":
-            self.styles += data
 
 
 def words_of(results: dict[str, Any]) -> str:

@@ -57,6 +57,7 @@ class Engine:
         self._by_act: dict[str, list[int]] = {}
         self._lateness: list[int] = []
         self.late = self._lateness.append
+        self._lag: list[int] = []
         self._tenth = self._tenth_over = 0
         self._lines: dict[int, Line] = {}  # by descriptor
         self._closing: list[socket.socket] = []  # a descriptor is free again, for another line, when the turn is over
@@ -128,7 +129,7 @@ class Engine:
         return self.outcome
 
     def _go_on(self) -> None:
-        clock, timers, lines, turn = time.perf_counter_ns, self._timers, self._lines, self._turn
+        clock, timers, lines, turn, lag = time.perf_counter_ns, self._timers, self._lines, self._turn, self._lag
         seen, last_sign = -1, self.began
         while self.active:
             now = clock()
@@ -139,6 +140,7 @@ class Engine:
             if now >= self._tenth_over:
                 self._keep_fresh()
             events = turn(clock())
+            woken = clock()
             for descriptor, ready in events:
                 line = lines.get(descriptor)
                 if line is None:  # ended earlier in this turn
@@ -160,6 +162,8 @@ class Engine:
                 else:
                     self._over(line)
             self._end_turn()
+            if events:
+                lag.append(clock() - woken)
             if timers or self.signs != seen:
                 seen, last_sign = self.signs, now
             elif now - last_sign > STALLED * SECOND:
@@ -190,6 +194,8 @@ class Engine:
             latencies.clear()
         self.outcome.lateness.record_all(self._lateness)
         self._lateness.clear()
+        self.outcome.lag.record_all(self._lag)
+        self._lag.clear()
         self._tenth = max(0, (time.perf_counter_ns() - self.measured_from) // TENTH)
         self._tenth_over = self.measured_from + (self._tenth + 1) * TENTH
 

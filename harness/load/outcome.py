@@ -55,6 +55,7 @@ class Outcome:
     tenths: list[Histogram] = field(default_factory=list)  # latencies, by the tenth of a second of the answer
     first_replies: Histogram = field(default_factory=Histogram)  # from connecting to the first answer
     lateness: Histogram = field(default_factory=Histogram)  # of the load itself: from when a send was due to the send
+    lag: Histogram = field(default_factory=Histogram)  # of the load itself: for how long it handled what came at once
     acts: dict[str, Histogram] = field(default_factory=dict)  # latencies by what was done, where that differs
     sessions: int = 0
     notices: int = 0  # of a chat: how often a member heard that another one joined
@@ -88,6 +89,7 @@ class Outcome:
             mine.add(its)
         self.first_replies.add(other.first_replies)
         self.lateness.add(other.lateness)
+        self.lag.add(other.lag)
         for act, latencies in other.acts.items():
             self.acts.setdefault(act, Histogram()).add(latencies)
         self.sessions += other.sessions

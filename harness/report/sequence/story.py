@@ -117,7 +117,7 @@ def story(rows: Sequence[Row], tested: str = "server", failure: Failure | None =
     """Return what the diagram of a transcript (rows as in results.json) tells."""
     peers = peers_of(rows)
     blamed = named_by(failure, peers) if failure else ""
-    own = _with_lines_of_their_own(rows, peers, blamed)
+    own = sorted(_with_lines_of_their_own(rows, peers, blamed), key=lambda name: name != USER)
     names = [*[OTHERS] * (len(own) < len(peers)), *own]  # these have most to say, and most room on the left
     names.insert(names.index(HOST) if HOST in names else len(names), tested)
     places = {name: names.index(name if name in names else OTHERS) for name in (*peers, *names)}

@@ -14,10 +14,10 @@ def _width(char: str) -> int:
 
 
 def fitted(text: str, room: int) -> str:
-    """Return a text in at most `room` columns; what is too long loses its end."""
+    """Return a text in at most `room` columns (3 or more); what is too long loses its end."""
     if columns(text) <= room:
         return text
-    return next(cut(text, max(1, room - 1))) + "…"
+    return next(cut(text, room - 1)) + "…"
 
 
 def cut(text: str, room: int) -> Iterator[str]:
