@@ -356,6 +356,14 @@ def test_the_rate_that_is_kept_is_told(throughputs: dict[float, float], told: st
     assert any(text.startswith(told) for text in sentences(with_throughput(throughputs, "rate"), "rate", "replies"))
 
 
+def test_one_rate_that_is_not_kept_is_told() -> None:
+    one = measured(clients=5, rate=1000.0)
+    (row,) = rows([one], "clients")
+    told = sentences([row | {"kept": 0.4}], "clients", "replies")
+    assert any("with 5 clients, did 400 a second of the 1,000 that were due" in text for text in told)
+    assert not any("that were due" in text for text in sentences([row | {"kept": 0.99}], "clients", "replies"))
+
+
 def test_a_server_is_compared_with_the_reference_of_the_same_minute() -> None:
     table = rows([measured("reference", unit=2), measured("yours", unit=4)], "clients")
     table[1]["throughput"] = 50

@@ -77,7 +77,13 @@ class Scenario:
         text = self.how if load.rate is None else self.how_open
         time = f"{load.duration:g} s were measured"
         time += f", after a warm-up of {load.warm_up:g} s that was not." if load.warm_up else "."
-        return [text.format(**words), (CLOSED if load.rate is None else OPEN).format(**words), f"{time} {WAITED_FOR}"]
+        chance = [f"What was done by chance follows from the seed {load.seed}."] if isinstance(load, ChatLoad) else []
+        return [
+            text.format(**words),
+            (CLOSED if load.rate is None else OPEN).format(**words),
+            f"{time} {WAITED_FOR}",
+            *chance,
+        ]
 
 
 @cache

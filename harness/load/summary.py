@@ -131,7 +131,12 @@ def sentences(table: Sequence[Row], over: Over, answers: str) -> list[str]:
     return [
         sentence
         for own in _by_server(table)
-        for sentence in (_at_most(own, over, answers), _knee(own, over, answers), _no_verdict(own, over))
+        for sentence in (
+            _at_most(own, over, answers),
+            _knee(own, over, answers),
+            _not_kept(own, over),
+            _no_verdict(own, over),
+        )
         if sentence
     ]
 
@@ -183,6 +188,18 @@ def _knee(own: Sequence[Row], over: Over, answers: str) -> str:
         f"that many get {knee['throughput']:,.0f} {answers} a second out of it, more of them hardly more, and only "
         f"wait longer ({in_words(knee['latency']['99'])} there, {in_words(sound[-1]['latency']['99'])} with "
         f"{sound[-1]['clients']:,}; 99 of 100)"
+    )
+
+
+def _not_kept(own: Sequence[Row], over: Over) -> str:
+    """Say of a sweep over the clients at one rate where that rate was not kept."""
+    short = [row for row in own if over == "clients" and row["rate"] and row["kept"] < KEPT]
+    if not short:
+        return ""
+    worst = min(short, key=lambda row: float(row["kept"]))
+    return _sentence(
+        f"{own[0]['server']}, {_where(worst, over)}, did {worst['rate'] * worst['kept']:,.0f} a second of the "
+        f"{worst['rate']:,.0f} that were due: what waits gets ever older, and the latencies are those of a queue"
     )
 
 
