@@ -35,7 +35,7 @@ _started: dict[int, "Program"] = {}  # those that have not been closed yet, by t
 
 
 @atexit.register
-def _end_what_is_left() -> None:
+def end_what_is_left() -> None:
     """End what an interruption kept from being closed, or even from being noted: nothing outlives us."""
     for program in list(_started.values()):
         program.close()
@@ -107,13 +107,13 @@ class Program:
                 raise LaunchError(f"cannot run {words[0]!r}{place}: {error.strerror or error}") from None
             self._resources = stack.pop_all()
         self.pid = self._process.pid
-        _started[self.pid] = self
         assert self._process.stderr is not None
         self.at_terminal = streams.is_terminal
         stdout, self.keyboard = streams.of(self._process)
         streams.close()
         kept = KEPT if stdin is Stdin.NOTHING else LIMIT
         self.output = Output(stdout, self._process.stderr, self._print_limit, kept)
+        _started[self.pid] = self
 
     def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
