@@ -9,11 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, SOLUTIONS, lab, python
+from support import ROOT, SOLUTIONS, children_of, lab, python
 
 QUICK = ["--duration", "0.1", "--rounds", "1"]
 
@@ -190,8 +192,7 @@ def test_an_interruption_reports_what_was_measured_until_then() -> None:
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        for _ in wait_for_measurements(process.pid, 3):
-            pass
+        wait_for_measurements(process.pid, 3)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
@@ -202,23 +203,17 @@ def test_an_interruption_reports_what_was_measured_until_then() -> None:
     assert left_of(process.pid) == []
 
 
-def wait_for_measurements(pid: int, count: int) -> Any:
-    """Yield until the command has started so many servers, one after another."""
-    import time
-
-    seen: set[str] = set()
+def wait_for_measurements(pid: int, count: int) -> None:
+    """Wait until the command has started more than so many servers, one after another."""
+    seen: set[int] = set()
     deadline = time.monotonic() + 60
     while len(seen) <= count:
         assert time.monotonic() < deadline
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for child in children:
-            try:
+        for child in children_of(pid):
+            with suppress(OSError):  # it has ended meanwhile
                 if "lab01" in Path(f"/proc/{child}/cmdline").read_text():
                     seen.add(child)
-            except OSError:
-                continue  # it has ended meanwhile
         time.sleep(0.005)  # polls: nobody tells when a process starts others
-        yield
 
 
 def left_of(session: int) -> list[str]:

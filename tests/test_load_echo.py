@@ -185,18 +185,23 @@ def test_a_stall_shows_in_the_maximum() -> None:
     assert outcome.latencies.percentile(50) < 0.1e9
 
 
-def test_a_stall_of_all_is_a_wait_of_each() -> None:
+def stalling(seconds: float, question: int) -> Script:
+    """Echo; whoever asks that question first makes all others wait."""
     lock, stalled = threading.Lock(), [False]
 
-    def stalls_all(connection: socket.socket, _: int) -> None:
+    def script(connection: socket.socket, _: int) -> None:
         while data := connection.recv(SIZE):
             with lock:
-                if not stalled[0] and b"0005\n" in data:
+                if not stalled[0] and b"%04d\n" % question in data:
                     stalled[0] = True
-                    time.sleep(0.3)  # the stall that this is about
+                    time.sleep(seconds)  # the stall that this is about
             connection.sendall(data)
 
-    with serving(stalls_all) as address:
+    return script
+
+
+def test_a_stall_of_all_is_a_wait_of_each() -> None:
+    with serving(stalling(0.3, question=5)) as address:
         outcome = EchoLoad(4, requests=10, pause=0.001, duration=0.0).run(address)
     long = sum(number for slot, number in outcome.latencies.slots.items() if highest_of(slot) > 0.2e9)
     assert long == 4
@@ -305,18 +310,7 @@ def test_questions_are_due_at_the_rate_that_was_asked_for() -> None:
 @pytest.mark.parametrize(("rate", "many_wait"), [(200.0, True), (None, False)])
 def test_an_open_loop_lets_no_stall_hide(rate: float | None, many_wait: bool) -> None:
     """A server that stalls for 500 ms makes 100 questions late that were due meanwhile, not only the one it was at."""
-    lock, stalled = threading.Lock(), [False]
-
-    def stalls_all(connection: socket.socket, _: int) -> None:
-        while data := connection.recv(SIZE):
-            with lock:
-                if not stalled[0] and b"0009\n" in data:
-                    stalled[0] = True
-                    time.sleep(0.5)  # the stall that this is about
-            for place in range(0, len(data), SIZE):
-                connection.sendall(data[place : place + SIZE])
-
-    with serving(stalls_all) as address:
+    with serving(stalling(0.5, question=9)) as address:
         outcome = EchoLoad(4, requests=None, pause=0.005, rate=rate, duration=1.0).run(address)
     assert 0.5e9 <= (outcome.latencies.highest or 0) < 2e9
     late = sum(number for slot, number in outcome.latencies.slots.items() if highest_of(slot) > 0.05e9)

@@ -9,7 +9,7 @@ from harness.commands.choose import lab_and_step, program_of
 from harness.commands.loading import Job, load_and_report
 from harness.course import Lab, load_course
 from harness.errors import UsageError
-from harness.load.generators import Cluster, GeneratorDied, Generators, Local
+from harness.load.generators import Cluster, Generators, Local
 from harness.load.outcome import CannotLoad
 from harness.load.scenarios import Scenario, ScenarioError, scenario
 from harness.load.summary import Over
@@ -38,7 +38,7 @@ def bench(args: argparse.Namespace) -> int:
             sweep = Sweep(servers, loads, args.rounds, generators, args.host)
             own = {server_of(lab, own=True).name: lab for lab in _labs(args)} if args.own else {}
             return load_and_report(Job("bench", chosen.title, sweep, chosen, over, args.seed, own=own))
-    except (ScenarioError, CannotLoad, GeneratorDied) as error:
+    except (ScenarioError, CannotLoad) as error:
         raise UsageError(str(error)) from None
 
 

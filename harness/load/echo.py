@@ -17,13 +17,14 @@ from typing import Literal
 
 from harness.load.engine import MANY, STALLED, Address, Engine, Line
 from harness.load.outcome import SECOND, WHOLE, LoadFault, Outcome, ServerFull, Share, Span
+from harness.load.stamp import STAMP
 
 SIZE = 64  # bytes of a question
 NUMBERS = [b"%010d\n" % number for number in range(1000)]  # of questions, made once: each is asked so often
 COMING = 100  # clients that connect at the same moment, at most: an accept queue has an end (C7)
-REFUSAL = re.compile(rb"\[([01]\d|2[0-3]):[0-5]\d:[0-5]\d\] \[ERROR\] name-invalid: .*")
+REFUSAL = re.compile(STAMP.pattern + rb"\[ERROR\] name-invalid: .*")
 FULL = b"] [ERROR] server-full"
-SAID_BY_SERVER = re.compile(rb"\[([01]\d|2[0-3]):[0-5]\d:[0-5]\d\] \[SERVER\] .*")
+SAID_BY_SERVER = re.compile(STAMP.pattern + rb"\[SERVER\] .*")
 
 Service = Literal["echo", "ask"]
 

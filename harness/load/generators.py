@@ -14,7 +14,7 @@ from harness.load.engine import Address
 from harness.load.outcome import CannotLoad, Outcome, Share
 
 LOOK = 0.05  # seconds between two looks at what the server uses
-OWN_DESCRIPTORS = 64  # that a generator has beside those of its clients
+OWN_DESCRIPTORS = 64  # that a generator, or a server, has beside those of its clients
 FOUND_WITHIN = 10  # seconds until a scheduler answers
 SCHEDULER = re.compile(r"(\w+://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d+)")
 FAR_LOOK = 0.5  # seconds between two looks at whether all workers of a cluster are there

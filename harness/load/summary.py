@@ -92,9 +92,9 @@ def _row(same: Sequence[Measurement], over: Over) -> Row:
         "descriptors",
         "cpu",
         "switches",
+        "busy",
+        "lateness",
     ):
-        row[name] = median(one[name] for one in figures)
-    for name in ("busy", "lateness"):
         row[name] = median(one[name] for one in figures)
     for name in ("latency", "first_reply"):
         row[name] = {percent: median(one[name][percent] for one in figures) for percent in figures[0][name]}
@@ -105,7 +105,7 @@ def _row(same: Sequence[Measurement], over: Over) -> Row:
     }
     whole = together([Outcome(), *(one.outcome for one in same)])
     row["curve"] = [[percent, value / SECOND] for percent, value in whole.latencies.curve()]
-    row["over_time"] = _overin_words(same[0].outcome)
+    row["over_time"] = _over_time(same[0].outcome)
     row["acts"] = {
         act: _percentiles(latencies) | {"count": latencies.count} for act, latencies in sorted(whole.acts.items())
     }
@@ -119,7 +119,7 @@ def _range(values: Any) -> list[float]:
     return [found[0], found[-1]]
 
 
-def _overin_words(outcome: Outcome) -> list[list[float]]:
+def _over_time(outcome: Outcome) -> list[list[float]]:
     return [
         [number * TENTH / SECOND, *(tenth.percentile(percent) / SECOND for percent in (50, 99, 100)), tenth.count]
         for number, tenth in enumerate(outcome.tenths)

@@ -9,12 +9,11 @@ from harness.launch import Command, Figures, LaunchError, Program, ProgramEnded
 from harness.launch.limits import TooFew, own_descriptors
 from harness.load.chat import ChatLoad
 from harness.load.echo import EchoLoad, Service
-from harness.load.generators import Generators
+from harness.load.generators import OWN_DESCRIPTORS, Generators
 from harness.load.outcome import CannotLoad, LoadFault, Outcome, ServerFull, Span
 
 START = 10.0  # seconds until a server listens
 PAUSED_TALK = EchoLoad(clients=2, requests=6, pause=0.03, duration=0.0, stagger=0.04)
-OWN_DESCRIPTORS = 64  # that a server may have beside those of its clients
 SHARE_OF_LOOKING = 0.1  # of a processor, at most: a look at 10,000 threads takes a while
 LOCAL = "127.0.0.1"
 
@@ -57,7 +56,7 @@ class Measurement:
 class Sweep:
     """Measures every server under every load, in turn, so that a drifting machine is fair to all.
 
-    A server that is full, or at fault, is not asked for more: `ended` says why. The rest goes on.
+    A server that is full, or at fault, is not asked for more: `full` and `faults` say why. The rest goes on.
     """
 
     servers: Sequence[Server]

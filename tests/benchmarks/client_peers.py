@@ -159,7 +159,7 @@ def threads(load: Load, tally: Tally) -> None:
     def converse(client: int, connection: socket.socket) -> None:
         for number, due in enumerate(tally.dues(client)):
             if (pause := due - time.perf_counter_ns()) > 0:
-                time.sleep(pause / SECOND)
+                time.sleep(pause / SECOND)  # until the next request is due
             ask(connection, client, number)
             tally.reply(due)
 

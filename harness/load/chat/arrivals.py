@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
-from harness.load.chat.voices import STAMP, Guest
+from harness.load.chat.voices import Guest
 from harness.load.outcome import LoadFault
+from harness.load.stamp import STAMP
 
 
 class Arrivals:

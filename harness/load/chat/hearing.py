@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from harness.load.chat.arrivals import Arrivals
 from harness.load.chat.replies import COMMANDS
-from harness.load.chat.voices import NEVER, SAID, STAMP, Act, Guest, SlowGuest, Visitor, Voice, shown
+from harness.load.chat.voices import NEVER, SAID, Act, Guest, SlowGuest, Visitor, Voice, shown
 from harness.load.engine import Address, Engine, Line
 from harness.load.outcome import LoadFault, Share
+from harness.load.stamp import STAMP
 
 GUEST = re.compile(rb"guest(\d+)(?:n\d+)?")
 VISITOR = re.compile(rb"v(\d+)x\d+")

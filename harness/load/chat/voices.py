@@ -16,7 +16,6 @@ from harness.load.engine import Line
 
 FILLER = b"." * 24  # makes the lines as long as people's
 NEVER = (1 << 32) - 1  # what a voice has "heard" of itself: more than there will ever be
-STAMP = re.compile(rb"\[(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\] ")
 NAME = re.compile(rb"\b(?:guest\d+(?:n\d+)?|v\d+x\d+)\b")
 SAID = re.compile(rb"\[([\w-]+)\] (last line|line) (\d+) of (\w+) " + re.escape(FILLER))
 WHISPERED = re.compile(rb"\[PRIVATE (FROM|TO) ([\w-]+)\] whisper (\d+) of (\w+) " + re.escape(FILLER))
