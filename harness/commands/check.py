@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import results
-from harness.checks.bench import Starter
+from harness.checks.bench import CLIENT, Starter
 from harness.checks.verdict import Status, Verdict
 from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
 from harness.course import Lab, Step
@@ -16,6 +16,7 @@ from harness.course.progress import load_progress
 from harness.course.stubs import is_untouched
 from harness.errors import UsageError
 from harness.launch import LaunchError
+from harness.launch.tiers import PLAIN, hindrance
 
 if TYPE_CHECKING:
     from harness.checks.plugin import Run
@@ -28,11 +29,21 @@ def check(args: argparse.Namespace) -> int:
     if args.repeat < 1:
         raise UsageError("--repeat takes a number from 1 on")
     command = program_of(lab, args.target, args.solution)
+    _check_tier(lab, args.tier)
     try:
-        with Starter(command, lab.kind) as starter:
+        with Starter(command, lab.kind, tier=args.tier) as starter:
             return _check(args, lab, step, starter)
     except LaunchError as error:
         raise UsageError(str(error)) from None
+
+
+def _check_tier(lab: Lab, tier: str) -> None:
+    if tier != PLAIN and lab.kind == CLIENT:
+        raise UsageError(
+            f"--tier {tier} is for servers; lab {lab.number} is a client, which is checked in the tier plain"
+        )
+    if why := hindrance(tier):
+        raise UsageError(f"--tier {tier} is not to be had here: {why}")
 
 
 def _check(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter) -> int:
