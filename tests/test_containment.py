@@ -110,6 +110,14 @@ def test_what_is_not_its_own_cannot_be_read(
         grader.communicate(b"\n")
 
 
+@boxed
+def test_the_settings_of_the_system_can_be_read(start: Any) -> None:
+    places = [place for place in ("/etc/hosts", "/etc/localtime", "/etc/ssl/openssl.cnf") if os.access(place, os.R_OK)]
+    with start(f"found = [place for place in {places!r} if os.access(place, os.R_OK)]") as program:
+        assert places
+        assert told(program) == places
+
+
 WRITES = """
 found = []
 for place in {places!r}:

@@ -261,7 +261,10 @@ def _limits() -> list[int]:
 
 
 def _options(bwrap: str, folders: list[Path], command: Command, as_root: bool) -> list[str]:
-    """Return what bwrap is told; later mounts lie over earlier ones."""
+    """Return what bwrap is told; later mounts lie over earlier ones.
+
+    A folder that only leads to what is mounted is closed to all but root, unless it was made by --dir.
+    """
     words = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try --as-pid-1 --cap-drop ALL"
     options = [*words.split(), "--hostname", "box"]
     if as_root:  # for inside.py, which gives the program its private uid; the program has none of it
@@ -272,7 +275,8 @@ def _options(bwrap: str, folders: list[Path], command: Command, as_root: bool) -
         if folder.is_symlink():
             options += ["--symlink", os.readlink(folder), str(folder)]
         elif folder.is_dir():
-            options += ["--ro-bind", str(folder), str(folder)]
+            options += ["--dir", str(folder), "--ro-bind", str(folder), str(folder)]
+    options += ["--dir", "/etc"]
     for name in SETTINGS:
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     size = ["--size", str(TMP)] if "--size" in _help(bwrap) else []
@@ -280,7 +284,7 @@ def _options(bwrap: str, folders: list[Path], command: Command, as_root: bool) -
     for place in ("/dev/shm", "/tmp"):
         options += ["--perms", "1777", *size, "--tmpfs", place]
     for folder in sorted({*_of_programs(sys.executable, command.words[0]), *folders}):
-        options += ["--dir", str(folder), "--ro-bind", str(folder), str(folder)]  # by itself, what leads there is 0700
+        options += ["--dir", str(folder), "--ro-bind", str(folder), str(folder)]
     options += ["--dir", str(command.folder.absolute())]
     return [*options, "--remount-ro", "/dev", "--remount-ro", "/"]
 
