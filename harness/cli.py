@@ -45,6 +45,27 @@ def parser() -> argparse.ArgumentParser:
         default="plain",
         help="how the program is contained: box, for anybody's program (see `lab doctor`), or %(default)s",
     )
+    one.set_defaults(explained=3)
+
+    one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
+    one.add_argument("lab", nargs="?", metavar="LAB", help="stay in this lab; without it the lab you are at")
+    one.add_argument("--poll", action="store_true", help="where saves are not seen: on network drives, on some WSL")
+    one.set_defaults(
+        target=None,
+        solution=False,
+        any_model=False,
+        json=None,
+        keyword="",
+        stop=False,
+        repeat=1,
+        seed=None,
+        tier="plain",
+        explained=1,
+    )
+
+    one = verb("diff", "diff.diff", "what you have changed in the files of a lab")
+    one.add_argument("lab", metavar="LAB")
+    one.add_argument("--solution", action="store_true", help="against the solution of the steps that hold")
 
     run = verb("run", "student.run", "start the program of a lab as a student would")
     run.add_argument("lab", metavar="LAB")

@@ -30,6 +30,24 @@ def lab(*words: str, cwd: Path = ROOT, timeout: float = 180) -> subprocess.Compl
     )
 
 
+def lab_of(kit: Path, *words: str) -> list[str]:
+    """Return the command that is `lab WORDS` of a copy of the kit."""
+    code = f"import sys; sys.path.insert(0, {str(kit)!r}); from harness.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", code, *words]
+
+
+def in_kit(kit: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `lab WORDS` in a copy of the kit."""
+    return subprocess.run(
+        lab_of(kit, *words), cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+    )
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def check(number: int, target: str, *options: str, timeout: float = 180) -> tuple[int, dict[str, Any]]:
     """Run `lab check` against a program; return its exit status and its results."""
     done = lab("check", str(number), "--target", target, "--json", "-", "--seed", "1", *options, timeout=timeout)

@@ -46,7 +46,7 @@ def test_bench_of_chats_checks_every_delivery_and_writes_a_report(options: list[
 
 
 def test_all_servers_of_the_course_stand_in_one_picture() -> None:
-    done = lab("bench", "1", "3", "4", "5", "6", "8", "9", "--clients", "2,5", *QUICK)
+    done = lab("bench", "1", "3", "4", "5", "6", "8", "9", "--clients", "2", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     results, text = results_of(done.stdout)
     assert {row["server"] for row in results["rows"]} == {f"lab {number}" for number in (1, 3, 4, 5, 6, 8, 9)}

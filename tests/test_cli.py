@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,30 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import ROOT, SOLUTIONS, lab, of_status, python
+from support import ROOT, SOLUTIONS, children_of, in_kit, lab, of_status, python
 
 from harness.course.stubs import fill
 from harness.launch.processes import state
 
 ECHO = SOLUTIONS / "lab01_blocking_echo.py"
-
-
-@pytest.fixture
-def kit(tmp_path: Path) -> Path:
-    """A copy of the kit in which a student works."""
-    folder = tmp_path / "a kit"
-    for name in ("harness", "labs", "solutions"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "progress.txt", "*.kept-*")
-        )
-    return folder
-
-
-def in_kit(kit: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `lab WORDS` in a copy of the kit."""
-    code = f"import sys; sys.path.insert(0, {str(kit)!r}); from harness.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
 
 
 @pytest.mark.parametrize(
@@ -279,11 +260,6 @@ def test_started_in_the_background_of_a_script_a_check_and_its_script_are_fair(k
             [*IN_A_SCRIPT, script, sys.executable, program], capture_output=True, text=True, check=False
         )
         assert done.returncode == status, done.stdout
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_doctor_says_what_there_is() -> None:

@@ -28,11 +28,22 @@ def student_folder(folder: Path, lab: Lab, done: int) -> Path:
     return folder / lab.program
 
 
+def tried_at(lab: Lab, done: int) -> list[str]:
+    """Return what a student is checked with who has done so many steps: all, or the checks of this step and of those to
+    come, where there are many steps; what the earlier ones have turned green is made again when all are done.
+    """
+    if done in (0, len(lab.steps)) or lab.number < 5:
+        return []
+    return ["-k", " or ".join([lab.gate, *(name for step in lab.steps[done - 1 :] for name in step.checks)])]
+
+
 @pytest.mark.parametrize(("lab", "done"), STAGES, ids=[f"lab{lab.number}-{done}-steps" for lab, done in STAGES])
 def test_each_step_turns_exactly_its_own_checks_green(lab: Lab, done: int, tmp_path: Path) -> None:
-    status, results = check(lab.number, python(student_folder(tmp_path, lab, done)))
-    expected = {name for step in lab.steps[:done] for name in step.checks}
-    assert of_status(results, "pass") == expected
+    tried = tried_at(lab, done)
+    status, results = check(lab.number, python(student_folder(tmp_path, lab, done)), *tried)
+    made = {one["id"] for one in results["checks"]}
+    assert {name for step in lab.steps[max(0, done - 1) :] for name in step.checks} <= made
+    assert of_status(results, "pass") == made & {name for step in lab.steps[:done] for name in step.checks}
     assert not of_status(results, "error")
     assert status == (0 if done == len(lab.steps) else 1)
     if done < len(lab.steps):

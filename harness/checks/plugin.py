@@ -7,6 +7,7 @@ pytest the options below make one.
 import random
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class Run:
     untold: list[str] = field(default_factory=list)  # the checks whose verdicts are still to be told, in order
     beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
+    around: Callable[[], AbstractContextManager[None]] = nullcontext  # each check; it may raise KeyboardInterrupt
 
     def places(self) -> dict[str, int]:
         """Return the place of each check of the lab in the order of the steps; the gate comes before all."""
@@ -154,18 +156,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
     """Make a check; once more, with a server of its own, if it fails with one that had served others before."""
     run, name = item.config.stash[RUN], check_id(item.name)
-    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    reports = _reports(run, item, nextitem)
     if run.verdicts[name].status in (Status.FAIL, Status.ERROR):
         run.starter.keeps = False  # from now on each check gets a server of its own
         if BENCH in item.stash and item.stash[BENCH].kept:
             del run.verdicts[name]
-            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+            reports = _reports(run, item, nextitem)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     run.tell()
     if name == run.lab.gate and run.verdicts[name].status is Status.PASS:
         _begin_those_that_wait(item.session, run)
     return True
+
+
+def _reports(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+    with run.around():
+        return runtestprotocol(item, log=False, nextitem=nextitem)
 
 
 @pytest.hookimpl(wrapper=True)

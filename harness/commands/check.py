@@ -4,6 +4,8 @@ import argparse
 import json
 import random
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +24,29 @@ if TYPE_CHECKING:
     from harness.checks.plugin import Run
     from harness.report.terminal import Progress
 
+Around = Callable[[], AbstractContextManager[None]]
+
 
 def check(args: argparse.Namespace) -> int:
     """Make the checks of a lab, print what holds and what does not, and why."""
     lab, step = lab_and_step(args.lab)
     if args.repeat < 1:
         raise UsageError("--repeat takes a number from 1 on")
+    status = examine(args, lab, step)
+    if _is_progress(args):
+        from harness.report.terminal import console
+
+        say_what_next(console(to_stderr=args.json == "-"), next_step())
+    return status
+
+
+def examine(args: argparse.Namespace, lab: Lab, step: Step | None, around: Around = nullcontext) -> int:
+    """Make the checks, each inside of `around`, print what holds and what does not, and note it; return the status."""
     command = program_of(lab, args.target, args.solution)
     _check_tier(lab, args.tier)
     try:
         with Starter(command, lab.kind, tier=args.tier) as starter:
-            return _check(args, lab, step, starter)
+            return _examine(args, lab, step, starter, around)
     except LaunchError as error:
         raise UsageError(str(error)) from None
 
@@ -46,31 +60,38 @@ def _check_tier(lab: Lab, tier: str) -> None:
         raise UsageError(f"--tier {tier} is not to be had here: {why}")
 
 
-def _check(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter) -> int:
+def _examine(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter, around: Around) -> int:
     from harness.checks.plugin import Run  # these imports take a while, in which the first servers start
     from harness.checks.run import write_results
     from harness.report.terminal import Progress, console, explain, say, summarise
 
-    own = args.target is None and not args.solution
     out = console(to_stderr=args.json == "-")
-    if own and is_untouched(lab.program) and not args.keyword:
+    if _is_own(args) and is_untouched(lab.program) and not args.keyword:
         program = shown(starter.command.folder / lab.program)
         say(out, f"{program} is still the untouched stub: begin with step {lab.number}.1.")
-    run = Run(lab, starter, step, args.any_model, random.randrange(10**6) if args.seed is None else args.seed)
+    seed = random.randrange(10**6) if args.seed is None else args.seed
+    run = Run(lab, starter, step, args.any_model, seed, around=around)
     verdicts = run_rounds(run, args.repeat, Progress(out), args.keyword, args.stop)
     if not verdicts:
         raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
     folder = results.new_run(f"check-{lab.number}")
     outcome = write_results(run, verdicts, folder, _target(args, starter))
-    explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`")
+    explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`", args.explained)
     summarise(out, outcome)
     if any(verdict.status is Status.FAIL for verdict in verdicts):
         say(out, f"What failed, drawn: {shown(_write_report(outcome, folder))}")
-    if own and not args.any_model:
+    if _is_progress(args):
         _note_progress(lab, verdicts)
-        _say_what_next(out)
     _write_json(outcome, args.json)
     return status_of(verdicts)
+
+
+def _is_own(args: argparse.Namespace) -> bool:
+    return args.target is None and not args.solution
+
+
+def _is_progress(args: argparse.Namespace) -> bool:
+    return _is_own(args) and not args.any_model
 
 
 def _write_report(outcome: dict[str, Any], folder: Path) -> Path:
@@ -128,12 +149,12 @@ def _note_progress(lab: Lab, verdicts: list[Verdict]) -> None:
     progress.save()
 
 
-def _say_what_next(out: Any) -> None:
+def say_what_next(out: Any, step: Step | None, within: Lab | None = None) -> None:
+    """Print which step comes next (None: all of a lab, or of all labs, hold), and where it begins."""
     from harness.report.terminal import say
 
-    step = next_step()
     if step is None:
-        say(out, "All steps of all labs hold. Well done!")
+        say(out, f"All steps of {f'lab {within.number}' if within else 'all labs'} hold. Well done!")
         return
     place = todo_line(step)
     say(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS, ROOT, SOLUTIONS
 from harness.course.progress import load_progress
+from harness.course.stubs import has_solutions
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
@@ -28,10 +29,19 @@ def lab_and_step(text: str | None) -> tuple[Lab, Step | None]:
         raise UsageError(str(error.args[0])) from None
 
 
-def next_step() -> Step | None:
-    """Return the first step that does not hold yet, None when all do."""
+def whole_lab(text: str | None) -> Lab:
+    """Read `3`, where a step makes no sense; None is the lab at which the student is."""
+    lab, step = lab_and_step(text)
+    if step:
+        raise UsageError(f"this takes a whole lab, and no step of it: {lab.number}")
+    return lab
+
+
+def next_step(within: Lab | None = None) -> Step | None:
+    """Return the first step (of a lab, or of all) that does not hold yet, None when all do."""
     done = load_progress().done
-    return next((step for lab in load_course().labs for step in lab.steps if step.id not in done), None)
+    labs = load_course().labs if within is None else [within]
+    return next((step for lab in labs for step in lab.steps if step.id not in done), None)
 
 
 def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "Command":
@@ -40,13 +50,26 @@ def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "
 
     if target is not None:
         return _any_program(target)
-    folder = SOLUTIONS if solution else LABS
-    file = folder / lab.program
+    if not solution:
+        return python_program(find(lab.program, lab))
+    file = SOLUTIONS / lab.program
     if not file.is_file():
-        if solution:
-            raise UsageError("this copy of the kit has no solutions")
-        raise UsageError(f"{shown(file)} is missing; `{LAB} reset {lab.number}` puts the stub there")
+        raise UsageError("this copy of the kit has no solutions")
     return python_program(file)
+
+
+def find(file: str, lab: Lab) -> Path:
+    """Return where a student's file lies."""
+    path = LABS / file
+    if not path.is_file():
+        raise UsageError(f"{shown(path)} is missing; `{LAB} reset {lab.number}` puts the stub there")
+    return path
+
+
+def need_solutions() -> None:
+    """Raise UsageError where there are no solutions."""
+    if not has_solutions():
+        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
 
 
 def _any_program(target: str) -> "Command":

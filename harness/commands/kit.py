@@ -7,10 +7,9 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.commands.choose import LAB, shown
+from harness.commands.choose import LAB, need_solutions, shown
 from harness.course import load_course, stubs
 from harness.course.layout import LABS, ROOT
-from harness.errors import UsageError
 
 TOOLS = {
     "nc": "to talk to a server by hand",
@@ -18,7 +17,7 @@ TOOLS = {
     "node": "for the JavaScript servers that prove the checks",
     "strace": "to watch a server's system calls",
 }
-PACKAGES = ("pytest", "rich", "psutil", "matplotlib", "jinja2", "hypothesis", "ruff", "mypy")
+PACKAGES = ("pytest", "rich", "psutil", "matplotlib", "jinja2", "watchfiles", "hypothesis", "ruff", "mypy")
 
 
 def test(args: argparse.Namespace) -> int:
@@ -28,13 +27,12 @@ def test(args: argparse.Namespace) -> int:
     os.chdir(ROOT)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     workers = 2 * (os.cpu_count() or 1)  # many tests wait for what does not come
-    return int(pytest.main(["-p", "xdist", "-n", str(workers), *args.arguments]))
+    return int(pytest.main(["-p", "xdist", "-n", str(workers), "--dist", "worksteal", *args.arguments]))
 
 
 def build(args: argparse.Namespace) -> int:
     """Make the stubs, or say whether they are what the solutions give."""
-    if not stubs.has_solutions():
-        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
+    need_solutions()
     differing = stubs.differing()
     if args.check:
         for file in differing:

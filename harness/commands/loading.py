@@ -48,9 +48,14 @@ class Job:
         return [
             *summary.compared(table, self.over),
             *self._speed(table),
-            *summary.sentences(table, self.over, self.scenario.answers[1]),
+            *summary.sentences(table, self.over, self.scenario.answers[1], knee=self.asking_grows),
             *(f"{name.capitalize()} is full: {why}." for name, why in self.sweep.full.items()),
         ]
+
+    @property
+    def asking_grows(self) -> bool:
+        """Whether more clients ask more: of few who ask among many, there is no knee to be told."""
+        return self.over == "rate" or self.scenario.values.get("active") is None
 
     def _speed(self, table: Sequence[Row]) -> list[str]:
         """Say what the speed of a student's labs is worth, where it is worth anything."""
@@ -98,7 +103,7 @@ def load_and_report(job: Job) -> int:
             "when": f"{datetime.now():%Y-%m-%d %H:%M}",
             "command": shlex.join(["lab", *sys.argv[1:]]),
             "versions": results.surroundings(),
-            "load": _described(job) | {"answers_each": _answers_each(table, job.sweep.loads[-1].duration)},
+            "load": _described(job) | {"answers_each": _answers_each(table)},
             "sentences": [*cut_short, *(f"A fault under load: {fault}." for fault in faults), *job.sentences(table)],
             "checked": list(job.checked),
             "rows": table,
@@ -161,9 +166,9 @@ def _described(job: Job) -> dict[str, Any]:
     }
 
 
-def _answers_each(table: Sequence[Row], duration: float) -> float:
+def _answers_each(table: Sequence[Row]) -> float:
     """Return how many answers there are to one that is due: of a line that is said to all, many."""
-    return median(row["answers"] / (row["rate"] * duration) for row in table) if table[0]["rate"] else 1
+    return median(row["answers"] / (row["rate"] * row["offered"]) for row in table) if table[0]["rate"] else 1
 
 
 def _several(number: int, what: str) -> str:

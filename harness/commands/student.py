@@ -3,11 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
+from harness.commands.choose import LAB, lab_and_step, need_solutions, next_step, program_of, shown, todo_line
 from harness.course import load_course
 from harness.course.layout import LABS
 from harness.course.progress import load_progress
-from harness.course.stubs import has_solutions, put_stub
+from harness.course.stubs import put_stub
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def hint(args: argparse.Namespace) -> int:
 def reset(args: argparse.Namespace) -> int:
     """Put the stubs of a lab back; what was there is kept beside them."""
     lab, _ = lab_and_step(args.lab)
-    if not has_solutions():
-        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
+    need_solutions()
     for file in lab.files:
         kept = put_stub(file)
         what = f"is the stub again; yours is kept as {shown(kept)}" if kept else "is the stub"

@@ -120,7 +120,12 @@ def has_solutions() -> bool:
 @cache
 def pristine(file: str) -> str:
     """Return the stub of a file as it is handed out."""
-    return fill((SOLUTIONS / file).read_text(encoding="utf-8"), done=())
+    return with_steps(file, ())
+
+
+def with_steps(file: str, done: Container[str]) -> str:
+    """Return a file as it is once the steps in `done` are written just as the solution does."""
+    return fill((SOLUTIONS / file).read_text(encoding="utf-8"), done)
 
 
 def is_untouched(file: str) -> bool:

@@ -37,7 +37,7 @@ _started: dict[int, "Program"] = {}  # those that have not been closed yet, by t
 
 
 @atexit.register
-def _end_what_is_left() -> None:
+def end_what_is_left() -> None:
     """End what an interruption kept from being closed, or even from being noted: nothing outlives us."""
     for program in list(_started.values()):
         program.close()
@@ -101,13 +101,13 @@ class Program:
                 self._process = self._begin(words, private, streams)
             self._resources = stack.pop_all()
         self._child = self.box.pid if self.box else self._process.pid
-        _started[self._child] = self
         assert self._process.stderr is not None
         self.at_terminal = streams.is_terminal
         stdout, self.keyboard = streams.of(self._process)
         streams.close()
         kept = KEPT if stdin is Stdin.NOTHING else LIMIT
         self.output = Output(stdout, self._process.stderr, self._print_limit, kept)
+        _started[self._child] = self
 
     def _begin(self, words: list[str], private: bool | PrivateListener, streams: Streams) -> "subprocess.Popen[bytes]":
         inside = private if isinstance(private, PrivateListener) else None

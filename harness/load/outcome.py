@@ -61,6 +61,7 @@ class Outcome:
     notices: int = 0  # of a chat: how often a member heard that another one joined
     measured: tuple[int, int] = (0, 0)  # from when to when, by perf_counter_ns() of the generator
     ready: float = 0.0  # seconds until all clients that are there from the beginning were there
+    last_due: float = 0.0  # seconds from the beginning of what was measured to when the last of it was due
     busy: float = 0.0  # the part of the time for which the load used a processor
     spans: list[Span] = field(default_factory=list)
 
@@ -97,5 +98,6 @@ class Outcome:
         if other.seconds > self.seconds:
             self.measured = other.measured
         self.ready = max(self.ready, other.ready)
+        self.last_due = max(self.last_due, other.last_due)
         self.busy = max(self.busy, other.busy)
         self.spans += other.spans

@@ -49,7 +49,8 @@ def _figures(one: Measurement, over: Over) -> Row:
         "answers": latencies.count,
         "seconds": outcome.seconds,
         "ready": outcome.ready,
-        "kept": one.load.duration / outcome.seconds if one.load.rate else None,
+        "offered": max(one.load.duration, outcome.last_due),  # seconds; of few who talk at a low rate, each talks once
+        "kept": max(one.load.duration, outcome.last_due) / outcome.seconds if one.load.rate else None,
         "throughput": latencies.count / outcome.seconds,
         "latency": _percentiles(latencies),
         "first_reply": _percentiles(outcome.first_replies),
@@ -80,7 +81,18 @@ def _percentiles(histogram: Histogram) -> dict[str, float]:
 def _row(same: Sequence[Measurement], over: Over) -> Row:
     figures = [_figures(one, over) for one in same]
     row = {**figures[0], "rounds": len(same)}
-    for name in ("answers", "seconds", "ready", "throughput", "threads", "memory", "descriptors", "cpu", "switches"):
+    for name in (
+        "answers",
+        "seconds",
+        "offered",
+        "ready",
+        "throughput",
+        "threads",
+        "memory",
+        "descriptors",
+        "cpu",
+        "switches",
+    ):
         row[name] = median(one[name] for one in figures)
     for name in ("busy", "lateness"):
         row[name] = median(one[name] for one in figures)
@@ -126,14 +138,14 @@ def _why_no_verdict(row: Row) -> str:
 # What can be said
 
 
-def sentences(table: Sequence[Row], over: Over, answers: str) -> list[str]:
-    """Say of each server what its figures are, where its knee is, and where nothing can be said."""
+def sentences(table: Sequence[Row], over: Over, answers: str, knee: bool = True) -> list[str]:
+    """Say of each server what its figures are, where its `knee` is, and where nothing can be said."""
     return [
         sentence
         for own in _by_server(table)
         for sentence in (
             _at_most(own, over, answers),
-            _knee(own, over, answers),
+            _knee(own, over, answers) if knee else "",
             _not_kept(own, over),
             _no_verdict(own, over),
         )

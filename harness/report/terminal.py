@@ -14,7 +14,6 @@ from rich.text import Text
 from harness.report.evidence import evidence
 from harness.report.safe import safe
 
-MOST_EXPLAINED = 3
 SIGNS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "blocked": ("·", "dim"), "error": ("!", "yellow")}
 
 
@@ -84,15 +83,15 @@ def status_line(good: bool, text: str) -> Text:
     return Text.assemble((f" {sign} ", style), safe(text))
 
 
-def explain(out: Console, results: dict[str, Any], folder: str, again: str) -> None:
-    """Print the evidence of the first failures; `again` is the command that tells of another one."""
+def explain(out: Console, results: dict[str, Any], folder: str, again: str, most: int) -> None:
+    """Print the evidence of the first failures, `most` at most; `again` is the command that tells of another one."""
     failed = [verdict for verdict in results["checks"] if verdict["status"] == "fail"]
-    for verdict in failed[:MOST_EXPLAINED]:
+    for verdict in failed[:most]:
         say(out)
         for style, line in evidence(verdict, folder, min(out.width, 110)):
             say(out, Text(line, style))
-    if len(failed) > MOST_EXPLAINED:
-        names = ", ".join(verdict["id"] for verdict in failed[MOST_EXPLAINED:])
+    if len(failed) > most:
+        names = ", ".join(verdict["id"] for verdict in failed[most:])
         say(out)
         say(out, Text(f"Not explained here: {names} ({again} does it).", "dim"))
 

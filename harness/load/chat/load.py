@@ -193,6 +193,7 @@ class _Chat(Members):
         self.under_way.add(act)
         if act.measured:
             self.late(time.perf_counter_ns() - due)
+            self.outcome.last_due = max(self.outcome.last_due, (due - self.measured_from) / SECOND)
         self.send(talker, line + b"\n")
 
     def delivered(self, act: Act, now: int) -> None:
