@@ -39,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
+    one.add_argument(
+        "--tier",
+        choices=["box", "plain"],
+        default="plain",
+        help="how the program is contained: box, for anybody's program (see `lab doctor`), or %(default)s",
+    )
     one.set_defaults(explained=3)
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
@@ -53,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         stop=False,
         repeat=1,
         seed=None,
+        tier="plain",
         explained=1,
     )
 

@@ -69,6 +69,10 @@ class Scripted:
         host, port = self.listener.getsockname()
         return host, port
 
+    def new_socket(self) -> socket.socket:
+        """Return a socket that can be connected to it."""
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
     def connection(self, client: tuple[str, int]) -> sockets.Connection | None:
         """Return its side of a connection."""
         return sockets.connection(os.getpid(), self.address, client)

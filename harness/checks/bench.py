@@ -10,9 +10,9 @@ from harness.checks.tested import Tested
 from harness.checks.verdict import Hindered
 from harness.checks.visitor import Visit, Visitor
 from harness.launch import Command, Figures, Program, ProgramEnded, processes
-from harness.launch.ports import is_free
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
+from harness.launch.tiers import BOX, PLAIN
 from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Transcript
 from harness.wire.transcript import SERVER, Kind
@@ -32,13 +32,14 @@ class Starter:
     Raises LaunchError where the program cannot be executed at all.
     """
 
-    def __init__(self, command: Command, kind: str, ahead: int = AHEAD) -> None:
+    def __init__(self, command: Command, kind: str, ahead: int = AHEAD, tier: str = PLAIN) -> None:
         self.command = command
+        self.tier = tier
         self.exchange = EXCHANGES.get(kind, NO_EXCHANGE)
         self.patience = Patience(slowness)
         self.is_client = kind == CLIENT
         self._ahead = ahead
-        self._servers = Ahead(lambda: Program(command), min(ahead, not self.is_client))
+        self._servers = Ahead(self.begin, min(ahead, not self.is_client))
         self._visits = Ahead(lambda: Visit.begin(command), min(ahead, self.is_client))
         self._kept: tuple[Program, Figures] | None = None
         self._changed = 0  # servers in a row that were not left as they were found
@@ -48,6 +49,10 @@ class Starter:
         """Start no more ahead than so many checks may need; the first one has its program already."""
         ready = self._visits if self.is_client else self._servers
         ready.keep_ready(min(self._ahead, checks - 1))
+
+    def begin(self, host: str = HOST, port: int | None = None, **options: Any) -> Program:
+        """Start a server in the tier of this run; see Program for the options."""
+        return Program(self.command, host, port, **{"boxed": self.tier == BOX} | options)
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
@@ -132,15 +137,14 @@ class Bench:
         usual = (host, port, defaults) == (HOST, None, False)
         self.transcript.act("server = start()" if usual else f"server = start({host!r}, {port!r}, {defaults!r})")
         if port is None and not defaults:
-            return self._ready_on_a_free_port(
-                self.starter.next if usual else lambda: Program(self.starter.command, host)
-            )
-        return self._ready(Program(self.starter.command, host, port, defaults, private=defaults and can_be_private()))
+            return self._ready_on_a_free_port(self.starter.next if usual else lambda: self.starter.begin(host))
+        return self._ready(self.starter.begin(host, port, defaults=defaults, private=defaults and can_be_private()))
 
     def start_again(self, before: Subject) -> Subject:
-        """Start the program on the port that it had before."""
+        """Start the program on the port that it had before (and in its network, which may remember it)."""
         self.transcript.act("server = start_again(server)")
-        return self._ready(Program(self.starter.command, before.program.host, before.program.port))
+        program = before.program
+        return self._ready(self.starter.begin(program.host, program.port, boxed=program.box or False))
 
     def _ready_on_a_free_port(self, begin: Callable[[], Program]) -> Subject:
         """Start the program; where somebody else took its port in the meantime, start it on another one."""
@@ -149,7 +153,7 @@ class Bench:
             try:
                 return self._ready(program)
             except Fault:
-                taken = not is_free(program.host, program.port)
+                taken = program.port_was_taken()
                 says_so = IN_USE in program.output.stderr.text() + program.output.stdout.text()
                 if program.is_running() or not (taken or (says_so and tries_left)):
                     raise

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from harness.checks.subject import Subject
 from harness.checks.verdict import Blocked
-from harness.launch.limits import TooFew, allow_descriptors, can_limit, own_descriptors
+from harness.launch.limits import TooFew, can_limit, own_descriptors
 from harness.wire import Fault, Peer
 from harness.wire.transcript import SERVER, Kind
 
@@ -26,7 +26,7 @@ def allow(server: Subject, number: int) -> None:
     if not can_limit():
         raise Blocked("the limit of another program's descriptors can only be changed on Linux (prlimit(2))")
     try:
-        allow_descriptors(server.program.members(), number)
+        server.program.allow_descriptors(number)
     except TooFew as error:
         raise Blocked(str(error)) from None
 
@@ -48,7 +48,7 @@ def crowd(server: Subject, number: int, *, raising_limits: bool = False) -> Iter
         came = 0
         for start in range(0, number, AT_ONCE):
             for _ in range(start, min(number, start + AT_ONCE)):
-                sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                sock = stack.enter_context(server.new_socket())
                 sock.setblocking(False)
                 sock.connect_ex(server.address)
                 came += 1

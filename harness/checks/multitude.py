@@ -63,7 +63,7 @@ class Multitude:
 
     def _connect(self) -> socket.socket:
         try:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = self.server.new_socket()
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, SHUT)
             error = sock.connect_ex(self.server.address)

@@ -18,7 +18,6 @@ from harness.course import Lab
 from harness.course.layout import CHECKS
 from harness.launch.processes import LINUX
 
-TIER = "plain"
 NOT_NEEDED = (  # parts of pytest that cost time here and serve nothing
     "terminal",
     "cacheprovider",
@@ -98,7 +97,7 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
         "title": run.lab.title,
         "target": target,
         "seed": run.seed,
-        "tier": TIER,
+        "tier": run.starter.tier,
         "recipes": "exact" if LINUX else "short waits",  # how it is known what the server has read
         "any_model": run.any_model,
         "versions": results.surroundings(),

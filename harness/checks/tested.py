@@ -1,5 +1,6 @@
 """What checks do to a program under test and expect of it, be it a server or a client."""
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,6 +25,10 @@ class Tested:
     patience: Patience
 
     role: ClassVar[str] = "program"  # by which the transcript and its script name it
+
+    def new_socket(self) -> socket.socket:
+        """Return a TCP socket of the network in which it lives."""
+        return self.program.new_socket()
 
     def is_running(self) -> bool:
         """Whether it is still there."""

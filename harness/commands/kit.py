@@ -50,13 +50,14 @@ def doctor(_: argparse.Namespace) -> int:
     """Print what this machine offers, and what could be installed."""
     from harness.launch import sockdiag
     from harness.launch.sockets import holder
+    from harness.launch.tiers import TIERS, hindrance
 
     linux = sys.platform == "linux"
     print(f"Python        {platform.python_version()} ({sys.executable})")
     print(f"System        {platform.system()} {platform.release()}, {os.cpu_count()} cores")
-    print(
-        f"Containment   plain (limits and process groups{', orphans adopted' if linux else ''}); for one's own programs"
-    )
+    for tier, what in TIERS.items():
+        why = hindrance(tier)
+        print(f"{'Containment':<13} {tier:<5} {f'no: {why}' if why else f'yes ({what})'}")
     exact = "netlink" if sockdiag.can_ask() else "/proc" if linux else "no: short waits instead, marked in the results"
     print(f"Exact recipes {exact}")
     print(f"Descriptors   {_descriptors()}")

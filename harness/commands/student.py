@@ -72,7 +72,8 @@ def chat(args: argparse.Namespace) -> int:
 
 
 def _in_foreground(command: "Command", args: argparse.Namespace) -> int:
-    from harness.launch.program import LaunchError, run_in_foreground
+    from harness.launch import LaunchError
+    from harness.launch.program import run_in_foreground
 
     try:
         return run_in_foreground(command, args.host, args.port)

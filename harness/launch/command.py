@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class LaunchError(Exception):
+    """A program could not be started at all; the text says why."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A command line in which `{host}` and `{port}` stand for the address to listen on.

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 try:
     import resource
@@ -23,8 +24,22 @@ def can_limit() -> bool:
 
 def most_descriptors(pids: Iterable[int]) -> int:
     """Return how many descriptors each of these processes may be allowed at most: the lowest of their hard limits."""
-    hard = [resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] for pid in pids]
-    return min((limit for limit in hard if limit != resource.RLIM_INFINITY), default=sys.maxsize)
+    return min(map(_hard, pids), default=sys.maxsize)
+
+
+def _hard(pid: int) -> int:
+    """Return the hard limit as proc_pid_limits(5) shows it to everybody; sys.maxsize for one that is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid or 'self'}/limits").read_text(encoding="ascii").splitlines():
+            if line.startswith("Max open files"):
+                return int(limit) if (limit := line.split()[4]) != "unlimited" else sys.maxsize
+    return sys.maxsize
+
+
+def check_descriptors(pids: Iterable[int], number: int) -> None:
+    """Raise TooFew where one of these processes cannot be allowed so many."""
+    if number > (most := most_descriptors(pids)):
+        raise TooFew(f"a process may have {most} descriptors on this machine (ulimit -Hn)")
 
 
 def allow_descriptors(pids: Iterable[int], number: int) -> None:
@@ -32,11 +47,11 @@ def allow_descriptors(pids: Iterable[int], number: int) -> None:
 
     Raises TooFew where the number is above the hard limit.
     """
+    pids = list(pids)
+    check_descriptors(pids, number)
     for pid in pids:
         with suppress(ProcessLookupError):
             _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            if hard != resource.RLIM_INFINITY and number > hard:
-                raise TooFew(f"a process may have {hard} descriptors on this machine (ulimit -Hn)")
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, hard))
 
 

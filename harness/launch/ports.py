@@ -34,6 +34,11 @@ def reserved_port(host: str = "127.0.0.1", port: int | None = None) -> Iterator[
     raise OSError(f"none of {TRIES} ports between {RANGE.start} and {RANGE.stop} is free on {host}")
 
 
+def any_port() -> int:
+    """Return a port for a program whose network has nobody else in it."""
+    return random.choice(RANGE)
+
+
 def _candidates() -> Iterator[int]:
     first = random.randrange(len(RANGE))
     for step in range(TRIES):

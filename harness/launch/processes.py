@@ -100,6 +100,15 @@ def carries(pid: int, mark: str) -> bool:
         return False
 
 
+def innermost_number(pid: int) -> int | None:
+    """Return the number of a process as it knows itself, in a pid namespace of its own; None if it is gone."""
+    with suppress(OSError):
+        for line in contents(f"/proc/{pid}/status").splitlines():
+            if line.startswith(b"NSpid:"):
+                return int(line.split()[-1])
+    return None
+
+
 def state(pid: int) -> str:
     """Return the state of a process as proc(5) writes it (R, S, T, Z ...), or "" if it is gone."""
     return _state_in(f"/proc/{pid}/stat")

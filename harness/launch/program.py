@@ -3,15 +3,17 @@
 import atexit
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from harness.launch import figures, processes, sockets
-from harness.launch.command import Command
+from harness.launch import figures, limits, processes, sockets
+from harness.launch.box import Box, BoxedProcess
+from harness.launch.command import Command, LaunchError
 from harness.launch.output import KEPT, LIMIT, Output
-from harness.launch.ports import reserved_port
+from harness.launch.ports import any_port, is_free, reserved_port
 from harness.launch.private import PrivateListener, in_private_network
 from harness.launch.streams import Stdin, Streams
 
@@ -31,7 +33,7 @@ PASSED_ON = (
     "USERPROFILE",
 )
 
-_started: dict[int, "Program"] = {}  # those that have not been closed yet, by the id of their first process
+_started: dict[int, "Program"] = {}  # those that have not been closed yet, by the id of the child that each is to us
 
 
 @atexit.register
@@ -42,10 +44,6 @@ def end_what_is_left() -> None:
     for child in processes.adopted():
         processes.kill(processes.tree(child))
         os.waitpid(child, 0)
-
-
-class LaunchError(Exception):
-    """A program could not be started at all; the text says why."""
 
 
 class ProgramEnded(Exception):
@@ -67,12 +65,14 @@ class Program:
         defaults: bool = False,
         private: bool | PrivateListener = False,
         stdin: Stdin = Stdin.NOTHING,
+        boxed: bool | Box = False,
     ) -> None:
         """Start `command`, told to listen on `host` and on a port that is free (or `port`, where given).
 
         With `defaults` it is told nothing, and expected on `host` and `port`. With `private` it runs in a network
         of its own, where every port is free, but where nobody can talk to it but through a PrivateListener.
-        With a `stdin` it can be typed at (`keyboard`), and all that it prints is kept.
+        With a `stdin` it can be typed at (`keyboard`), and all that it prints is kept. A program that is `boxed` (in a
+        box of its own, or in that of a program which was killed) sees little, and is reached by new_socket() alone.
         Raises LaunchError where the command cannot be executed.
         """
         processes.adopt_orphans()
@@ -81,39 +81,57 @@ class Program:
         self.ended_because: str | None = None
         self.listens_on: sockets.Address | None = None
         self._mark = f"{MARK}={os.urandom(8).hex()}"
+        self.box: Box | None = None
+        self._process: subprocess.Popen[bytes] | BoxedProcess
         with ExitStack() as stack:
-            if port is None or (defaults and not private):
+            if boxed:
+                port = port if port is not None else any_port()
+            elif port is None or (defaults and not private):
                 port = stack.enter_context(reserved_port(host, port))
             self.host, self.port = host, port
             words = command.arguments(*((None, None) if defaults else (host, port)))
             streams = Streams(stdin)
             stack.callback(streams.close)
-            inside = private if isinstance(private, PrivateListener) else None
-            if private:
-                words = in_private_network(words, inside)
-            try:
-                self._process = subprocess.Popen(
-                    streams.before(words),
-                    stdin=streams.stdin,
-                    stdout=streams.stdout,
-                    stderr=subprocess.PIPE,
-                    cwd=command.folder,
-                    env=self._environment() | {"TERM": "xterm"} if streams.is_terminal else self._environment(),
-                    start_new_session=True,
-                    pass_fds=[inside.descriptor] if inside else [],
-                )
-            except OSError as error:
-                place = "" if command.folder.is_dir() else f" in {str(command.folder)!r}"
-                raise LaunchError(f"cannot run {words[0]!r}{place}: {error.strerror or error}") from None
+            if boxed:
+                self.box = boxed if isinstance(boxed, Box) else Box(command, self._environment())
+                stack.callback(self.box.close)
+                self._process = BoxedProcess(self.box, words, command.folder)
+                stack.callback(self._process.close)
+            else:
+                self._process = self._begin(words, private, streams)
             self._resources = stack.pop_all()
-        self.pid = self._process.pid
+        self._child = self.box.pid if self.box else self._process.pid
         assert self._process.stderr is not None
         self.at_terminal = streams.is_terminal
         stdout, self.keyboard = streams.of(self._process)
         streams.close()
         kept = KEPT if stdin is Stdin.NOTHING else LIMIT
         self.output = Output(stdout, self._process.stderr, self._print_limit, kept)
-        _started[self.pid] = self
+        _started[self._child] = self
+
+    def _begin(self, words: list[str], private: bool | PrivateListener, streams: Streams) -> "subprocess.Popen[bytes]":
+        inside = private if isinstance(private, PrivateListener) else None
+        if private:
+            words = in_private_network(words, inside)
+        try:
+            return subprocess.Popen(
+                streams.before(words),
+                stdin=streams.stdin,
+                stdout=streams.stdout,
+                stderr=subprocess.PIPE,
+                cwd=self.command.folder,
+                env=self._environment() | {"TERM": "xterm"} if streams.is_terminal else self._environment(),
+                start_new_session=True,
+                pass_fds=[inside.descriptor] if inside else [],
+            )
+        except OSError as error:
+            place = "" if self.command.folder.is_dir() else f" in {str(self.command.folder)!r}"
+            raise LaunchError(f"cannot run {words[0]!r}{place}: {error.strerror or error}") from None
+
+    @property
+    def pid(self) -> int:
+        """Its first process; raises LaunchError where a box turns out not to stand, or not to execute the command."""
+        return self._process.pid
 
     def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -126,6 +144,8 @@ class Program:
 
     def members(self) -> list[int]:
         """Return the processes of this program, those left by parents that have ended included."""
+        if self.box:
+            return self.box.members()
         found = processes.tree(self.pid) if self._process.poll() is None else []
         for orphan in processes.adopted():
             if orphan not in _started and self._owns(orphan):
@@ -156,7 +176,7 @@ class Program:
         pause = 0.001
         while True:
             ended = not self.is_running()
-            for host, port in sorted(sockets.listening(self.members())):
+            for host, port in sorted(self.listening()):
                 if self.port in (0, port):
                     self.port = port
                     self.listens_on = (host, port)
@@ -171,11 +191,30 @@ class Program:
 
     def listening(self) -> set[sockets.Address]:
         """Return every address on which the program listens now."""
-        return sockets.listening(self.members())
+        return sockets.listening(self.members(), self.box.diag() if self.box else None)
 
     def connection(self, other: sockets.Address, own: sockets.Address | None = None) -> sockets.Connection | None:
         """Return the program's side of the connection to `other`, if the system shows it; `own` is its own address."""
-        return sockets.connection(self.pid if self.status is None else os.getpid(), own or self.address, other)
+        own = own or self.address
+        if self.box:
+            return sockets.connection(self.box.init, own, other, self.box.diag())
+        return sockets.connection(self.pid if self.status is None else os.getpid(), own, other)
+
+    def new_socket(self) -> socket.socket:
+        """Return a TCP socket of the network in which the program lives."""
+        return self.box.new_socket() if self.box else socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def allow_descriptors(self, number: int) -> None:
+        """Let each of its processes open descriptors below `number` only. Raises limits.TooFew."""
+        if not self.box:
+            limits.allow_descriptors(self.members(), number)
+            return
+        limits.check_descriptors(self.members(), number)
+        self.box.allow_descriptors(number)
+
+    def port_was_taken(self) -> bool:
+        """Whether somebody else holds its port, so that it cannot listen there."""
+        return self.box is None and not is_free(self.host, self.port)
 
     @property
     def address(self) -> sockets.Address:
@@ -264,12 +303,15 @@ class Program:
     def close(self) -> None:
         """End the program and everything it started; give its port back."""
         try:
-            self._end_processes()
+            if self.box:
+                self.box.close()
+            else:
+                self._end_processes()
             self.output.finish(1.0)
             if self.keyboard:
                 self.keyboard.close(1.0)
         finally:
-            _started.pop(self.pid, None)
+            _started.pop(self._child, None)
             self._resources.close()
 
     def __enter__(self) -> "Program":

@@ -49,21 +49,24 @@ class Entry:
     received: int | None = None
 
 
-def connection(server: Address, client: Address) -> Entry | None:
-    """Return the server's side of an IPv4 connection, be the server's socket of IPv4 or of IPv6."""
+def connection(server: Address, client: Address, channel: socket.socket | None = None) -> Entry | None:
+    """Return the server's side of an IPv4 connection, be the server's socket of IPv4 or of IPv6.
+
+    A `channel` of another network namespace asks about that one.
+    """
     for family, width in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
         ends = struct.pack(">HH", server[1], client[1]) + _packed(server[0], width) + _packed(client[0], width)
-        for entry in _ask(family, ALL_STATES, REQUEST, ends, extensions=TCP_INFO):
+        for entry in _ask(family, ALL_STATES, REQUEST, ends, channel, extensions=TCP_INFO):
             if entry.state != LISTEN:  # the kernel's answer where there is no such connection (any more)
                 return entry
     return None
 
 
-def listeners() -> list[Entry]:
-    """Return every listening socket of this network namespace."""
+def listeners(channel: socket.socket | None = None) -> list[Entry]:
+    """Return every listening socket of this network namespace, or of that of the `channel`."""
     everything = struct.pack(">HH", 0, 0) + bytes(32)
     families = (socket.AF_INET, socket.AF_INET6)
-    return [entry for family in families for entry in _ask(family, 1 << LISTEN, REQUEST | DUMP, everything)]
+    return [entry for family in families for entry in _ask(family, 1 << LISTEN, REQUEST | DUMP, everything, channel)]
 
 
 def can_ask() -> bool:
@@ -88,12 +91,19 @@ def sees(pid: int) -> bool:
 _local = threading.local()
 
 
-def _ask(family: int, states: int, flags: int, ends: bytes, extensions: int = 0) -> Iterator[Entry]:
-    """Yield the sockets that the kernel names; `ends` is ports and addresses as inet_diag_sockid begins."""
+def _own_channel() -> socket.socket:
     channel: socket.socket | None = getattr(_local, "channel", None)
     if channel is None:
         channel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
         _local.channel = channel
+    return channel
+
+
+def _ask(
+    family: int, states: int, flags: int, ends: bytes, channel: socket.socket | None = None, extensions: int = 0
+) -> Iterator[Entry]:
+    """Yield the sockets that the kernel names; `ends` is ports and addresses as inet_diag_sockid begins."""
+    channel = channel or _own_channel()
     ident = ends[:4] + _padded(ends[4:])
     body = (
         struct.pack("=BBBBI", family, socket.IPPROTO_TCP, extensions, 0, states)

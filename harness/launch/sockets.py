@@ -33,26 +33,26 @@ class Connection:
     ended: bool = field(default=False, compare=False)  # whether the program has closed it, or its sending side
 
 
-def listening(pids: Iterable[int]) -> set[Address]:
-    """Return the addresses on which any of the processes listens."""
+def listening(pids: Iterable[int], channel: socket.socket | None = None) -> set[Address]:
+    """Return the addresses on which any of the processes listens; a `channel` asks about their network."""
     if not LINUX:
         return _listening_by_psutil(pids)
     found: set[Address] = set()
     for pid in pids:
         if inodes := set(_socket_inodes(pid)):
-            found |= {address for address, inode in _listeners(pid) if inode in inodes}
+            found |= {address for address, inode in _listeners(pid, channel) if inode in inodes}
     return found
 
 
-def connection(pid: int, server: Address, client: Address) -> Connection | None:
+def connection(pid: int, server: Address, client: Address, channel: socket.socket | None = None) -> Connection | None:
     """Return the server's side of a connection; None if there is none, or no way to know.
 
-    `pid` is any process in the network namespace of the server.
+    `pid` is any process in the network namespace of the server, which a `channel` asks about where it is not ours.
     """
     if not LINUX:
         return None
-    if _netlink(pid):
-        entry = sockdiag.connection(server, client)
+    if _netlink(pid, channel):
+        entry = sockdiag.connection(server, client, channel)
         if entry is None:
             return None
         ended = entry.state not in OPEN
@@ -87,10 +87,10 @@ def holder(port: int) -> str | None:
     return None
 
 
-def _listeners(pid: int) -> Iterator[tuple[Address, str]]:
+def _listeners(pid: int, channel: socket.socket | None) -> Iterator[tuple[Address, str]]:
     """Yield each listening socket in the network namespace of a process, with its inode."""
-    if _netlink(pid):
-        for entry in sockdiag.listeners():
+    if _netlink(pid, channel):
+        for entry in sockdiag.listeners(channel):
             yield (entry.host, entry.port), str(entry.inode)
         return
     for fields in _table(pid):
@@ -103,8 +103,8 @@ def _can_ask() -> bool:
     return sockdiag.can_ask()
 
 
-def _netlink(pid: int) -> bool:
-    return _can_ask() and sockdiag.sees(pid)
+def _netlink(pid: int, channel: socket.socket | None) -> bool:
+    return _can_ask() and (channel is not None or sockdiag.sees(pid))
 
 
 def _table(pid: int) -> Iterator[list[str]]:

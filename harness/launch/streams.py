@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from enum import Enum, auto
-from typing import IO
+from typing import IO, Protocol
 
 try:
     import fcntl
@@ -33,6 +33,18 @@ class Stdin(Enum):
     TERMINAL = (
         auto()
     )  # which is its standard output as well; it echoes, and sends SIGINT for Ctrl-C (where there is one)
+
+
+class Started(Protocol):
+    """A process that was started, with the ends of its streams that are ours."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Where it reads from, if that is ours to write."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Where it prints to."""
 
 
 class Keyboard:
@@ -109,7 +121,7 @@ class Streams:
         """Return the command line that runs `words` on these streams."""
         return [sys.executable, "-I", "-S", "-c", ENTER, *words] if self.is_terminal else words
 
-    def of(self, process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], Keyboard | None]:
+    def of(self, process: Started) -> tuple[IO[bytes], Keyboard | None]:
         """Return our end of the output of the process that was started, and the keyboard if it has one."""
         if self._ours is not None:
             stdout = os.fdopen(self._ours, "rb", buffering=0)

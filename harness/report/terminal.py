@@ -107,9 +107,10 @@ def summarise(out: Console, results: dict[str, Any]) -> None:
         if count[status]
     ]
     what = f"Step {results['step']}, with what it needs" if results["step"] else f"Lab {results['lab']}"
+    tier = "" if results["tier"] == "plain" else f" (in the tier {results['tier']})"
     style = "bold green" if count["pass"] == len(checks) else "bold"
     say(out)
     say(
         out,
-        Text(f"{what}: {', '.join(parts)}; {results['points']} of {results['max_points']} points.", style),
+        Text(f"{what}: {', '.join(parts)}; {results['points']} of {results['max_points']} points{tier}.", style),
     )

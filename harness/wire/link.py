@@ -76,6 +76,9 @@ class Server(Protocol):
     def address(self) -> Address:
         """Where it listens."""
 
+    def new_socket(self) -> socket.socket:
+        """Return a TCP socket of the network in which it lives."""
+
     def connection(self, client: Address) -> Connection | None:
         """Return its side of the connection from `client`, None where that cannot be seen."""
 
@@ -107,7 +110,7 @@ class Link:
         self.ended = ""  # "" while the stream goes on, then "end" or "reset"
         self._transcript = transcript
         self._patience = patience
-        self.socket = accepted or socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = accepted or server.new_socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer and accepted is None:
             keep_buffers_small(self.socket, receive_buffer)
