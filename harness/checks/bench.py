@@ -10,9 +10,10 @@ from harness.checks.tested import Tested
 from harness.checks.verdict import Hindered
 from harness.checks.visitor import Visit, Visitor
 from harness.launch import Command, Figures, Program, ProgramEnded, processes
+from harness.launch.limits import Limits
 from harness.launch.private import can_be_private
-from harness.launch.program import HOST
-from harness.launch.tiers import BOX, PLAIN
+from harness.launch.program import HOST, LIMITS
+from harness.launch.tiers import PLAIN
 from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Transcript
 from harness.wire.transcript import SERVER, Kind
@@ -32,9 +33,12 @@ class Starter:
     Raises LaunchError where the program cannot be executed at all.
     """
 
-    def __init__(self, command: Command, kind: str, ahead: int = AHEAD, tier: str = PLAIN) -> None:
+    def __init__(
+        self, command: Command, kind: str, ahead: int = AHEAD, tier: str = PLAIN, limits: Limits = LIMITS
+    ) -> None:
         self.command = command
         self.tier = tier
+        self.limits = limits
         self.exchange = EXCHANGES.get(kind, NO_EXCHANGE)
         self.patience = Patience(slowness)
         self.is_client = kind == CLIENT
@@ -52,7 +56,7 @@ class Starter:
 
     def begin(self, host: str = HOST, port: int | None = None, **options: Any) -> Program:
         """Start a server in the tier of this run; see Program for the options."""
-        return Program(self.command, host, port, **{"boxed": self.tier == BOX} | options)
+        return Program(self.command, host, port, tier=self.tier, limits=self.limits, **options)
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
@@ -138,13 +142,15 @@ class Bench:
         self.transcript.act("server = start()" if usual else f"server = start({host!r}, {port!r}, {defaults!r})")
         if port is None and not defaults:
             return self._ready_on_a_free_port(self.starter.next if usual else lambda: self.starter.begin(host))
-        return self._ready(self.starter.begin(host, port, defaults=defaults, private=defaults and can_be_private()))
+        private = defaults and self.starter.tier == PLAIN and can_be_private()
+        return self._ready(self.starter.begin(host, port, defaults=defaults, private=private))
 
     def start_again(self, before: Subject) -> Subject:
         """Start the program on the port that it had before (and in its network, which may remember it)."""
         self.transcript.act("server = start_again(server)")
         program = before.program
-        return self._ready(self.starter.begin(program.host, program.port, boxed=program.box or False))
+        again = {} if program.place.shares_network else {"place": program.place}
+        return self._ready(self.starter.begin(program.host, program.port, **again))
 
     def _ready_on_a_free_port(self, begin: Callable[[], Program]) -> Subject:
         """Start the program; where somebody else took its port in the meantime, start it on another one."""

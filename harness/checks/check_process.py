@@ -10,7 +10,7 @@ from harness.launch.ports import reserved_port
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
 from harness.launch.sockets import holder
-from harness.launch.tiers import PLAIN
+from harness.launch.tiers import PLAIN, RULESET
 
 DEFAULT_PORT = 5555
 
@@ -61,7 +61,7 @@ def check_has_default_address(bench: Bench) -> None:
     """Without arguments the program listens on 127.0.0.1:5555."""
     if bench.starter.command.fills_in_address:
         raise Blocked("the command line names the address itself, so the program's defaults cannot be seen")
-    if bench.starter.tier == PLAIN and not can_be_private():
+    if bench.starter.tier == RULESET or (bench.starter.tier == PLAIN and not can_be_private()):
         with reserved_port(HOST, DEFAULT_PORT):  # wait for a kit that is making this very check
             user = holder(DEFAULT_PORT)
         if user:

@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
-from harness.launch.limits import TooFew, own_descriptors
+from harness.launch.descriptors import TooFew, own_descriptors
 from harness.launch.workers import WorkerDied, Workers
 from harness.load.engine import Address
 from harness.load.outcome import CannotLoad, Outcome, Share

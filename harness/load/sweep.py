@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from harness.launch import Command, Figures, LaunchError, Program, ProgramEnded
-from harness.launch.limits import TooFew, own_descriptors
+from harness.launch.descriptors import TooFew, own_descriptors
 from harness.load.chat import ChatLoad
 from harness.load.echo import EchoLoad, Service
 from harness.load.generators import OWN_DESCRIPTORS, Generators
