@@ -28,6 +28,15 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=function)
         return added
 
+    def tier(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--tier",
+            choices=["best", "box", "ruleset", "plain"],
+            default="plain",
+            help="how programs are contained: box or ruleset for anybody's, best for the better of those that `lab "
+            "doctor` finds, or %(default)s",
+        )
+
     one = verb("check", "check.check", "check a lab, or one step of it")
     one.add_argument("lab", nargs="?", metavar="LAB[.STEP]", help="1, or 1.2; without it the lab you are at")
     which = one.add_mutually_exclusive_group()
@@ -39,12 +48,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
-    one.add_argument(
-        "--tier",
-        choices=["box", "plain"],
-        default="plain",
-        help="how the program is contained: box, for anybody's program (see `lab doctor`), or %(default)s",
-    )
+    tier(one)
     one.set_defaults(explained=3)
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
@@ -87,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--kind", choices=["echo", "chat"], default="echo", help="what a --target is when no lab is named (%(default)s)"
     )
+    tier(one)
     one.add_argument("--own", action="store_true", help="your own labs, beside the reference solutions")
     one.add_argument("--scenario", metavar="NAME", help="what the clients do (without it: what fits the servers)")
     one.add_argument("--clients", metavar="LIST", help="numbers of clients, such as 1,10,100")

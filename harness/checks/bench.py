@@ -10,9 +10,9 @@ from harness.checks.tested import Tested
 from harness.checks.verdict import Hindered
 from harness.checks.visitor import Visit, Visitor
 from harness.launch import Command, Figures, Program, ProgramEnded, processes
-from harness.launch.limits import Limits
+from harness.launch.limits import LIMITS, Limits
 from harness.launch.private import can_be_private
-from harness.launch.program import HOST, LIMITS
+from harness.launch.program import HOST
 from harness.launch.tiers import PLAIN
 from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Transcript
@@ -34,7 +34,12 @@ class Starter:
     """
 
     def __init__(
-        self, command: Command, kind: str, ahead: int = AHEAD, tier: str = PLAIN, limits: Limits = LIMITS
+        self,
+        command: Command,
+        kind: str,
+        ahead: int = AHEAD,
+        tier: str = PLAIN,
+        limits: Limits = LIMITS,
     ) -> None:
         self.command = command
         self.tier = tier
@@ -44,7 +49,7 @@ class Starter:
         self.is_client = kind == CLIENT
         self._ahead = ahead
         self._servers = Ahead(self.begin, min(ahead, not self.is_client))
-        self._visits = Ahead(lambda: Visit.begin(command), min(ahead, self.is_client))
+        self._visits = Ahead(self.invite, min(ahead, self.is_client))
         self._kept: tuple[Program, Figures] | None = None
         self._changed = 0  # servers in a row that were not left as they were found
         self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
@@ -57,6 +62,10 @@ class Starter:
     def begin(self, host: str = HOST, port: int | None = None, **options: Any) -> Program:
         """Start a server in the tier of this run; see Program for the options."""
         return Program(self.command, host, port, tier=self.tier, limits=self.limits, **options)
+
+    def invite(self, **options: Any) -> Visit:
+        """Start a client in the tier of this run; see Visit.begin for the options."""
+        return Visit.begin(self.command, tier=self.tier, limits=self.limits, **options)
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
@@ -176,7 +185,7 @@ class Bench:
         """Start a client, told to connect to a listener of the harness; see Visit.begin for the options."""
         words = ", ".join(f"{name}={value!r}" for name, value in options.items())
         self.transcript.act(f"host, client = invite({words})")
-        visit = Visit.begin(self.starter.command, **options) if options else self.starter.next_visit()
+        visit = self.starter.invite(**options) if options else self.starter.next_visit()
         visitor = Visitor(visit.program, self.transcript, self.starter.patience, visit.listener)
         self.subjects.append(visitor)
         return visitor

@@ -26,6 +26,7 @@ from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
 from harness.launch import LaunchError, parse_command
 from harness.launch.command import python_program
+from harness.launch.limits import Limits
 from harness.wire import Fault, Peer, Transcript
 
 
@@ -55,6 +56,8 @@ class Run:
             self.on_verdict(self.verdicts[self.untold.pop(0)])
 
 
+BEYOND = "A program that takes without end would take it from everybody else on the machine, so it was ended (SIGKILL)."
+
 RUN = pytest.StashKey[Run]()
 TRANSCRIPT = pytest.StashKey[Transcript]()
 BENCH = pytest.StashKey[Bench]()
@@ -77,7 +80,11 @@ def pytest_configure(config: pytest.Config) -> None:
     lab = load_course().lab(config.getoption("--lab") or "1")
     target = config.getoption("--target")
     seed = config.getoption("--seed")
-    starter = Starter(parse_command(target) if target else python_program(LABS / lab.program), lab.kind)
+    starter = Starter(
+        parse_command(target) if target else python_program(LABS / lab.program),
+        lab.kind,
+        limits=Limits().with_values(lab.limits),
+    )
     config.add_cleanup(lambda: starter.__exit__())
     config.stash[RUN] = Run(
         lab=lab,
@@ -270,6 +277,13 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
         verdict.output = "\n".join(
             text.strip("\n") for text in (program.output.stdout.text(), program.output.stderr.text()) if text.strip()
         )[-4000:]
+    for subject in bench.subjects:
+        if subject.program.limit:
+            verdict.limit = subject.program.limit
+            verdict.message = f"ended: {subject.program.ended_because}, in the check {verdict.id}"
+            verdict.why = BEYOND
+            verdict.expected = verdict.received = ""
+            verdict.difference = None
 
 
 def _told(verdict: Verdict) -> str:

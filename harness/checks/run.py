@@ -98,6 +98,7 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
         "target": target,
         "seed": run.seed,
         "tier": run.starter.tier,
+        "limits": run.starter.limits.as_dict(),
         "recipes": "exact" if LINUX else "short waits",  # how it is known what the server has read
         "any_model": run.any_model,
         "versions": results.surroundings(),

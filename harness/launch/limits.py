@@ -1,5 +1,6 @@
 """What a program under test may use: each limit has its default, and its own words for who goes beyond it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 MIB = 1 << 20
@@ -37,17 +38,18 @@ class Limits:
         """Return all limits by their names, as the manifest and results.json have them."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def with_values(self, values: dict[str, int]) -> "Limits":
+    def with_values(self, values: Mapping[str, int]) -> "Limits":
         """Return these limits with others in place of some; raises LimitsError for a name that there is not."""
         if unknown := set(values) - set(self.as_dict()):
             raise LimitsError(f"there is no limit {min(unknown)!r}; the limits are {', '.join(self.as_dict())}")
-        return Limits(**(self.as_dict() | values))
+        return Limits(**(self.as_dict() | dict(values)))
 
     def words(self, name: str) -> str:
         """Say what somebody has used who went beyond a limit."""
         return _WORDS[name].format(f"{getattr(self, name):,}")
 
 
+LIMITS = Limits()
 UNLIMITED = Limits(**{one.name: 0 for one in fields(Limits)})
 _WORDS = {
     "wall": "it ran for more than {} s",

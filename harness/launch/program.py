@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from harness.launch import figures, processes, sockets
 from harness.launch.command import Command, LaunchError
-from harness.launch.limits import MIB, Limits
+from harness.launch.limits import LIMITS, MIB, Limits
+from harness.launch.network import Network
 from harness.launch.output import KEPT, Output
 from harness.launch.private import PrivateListener
 from harness.launch.streams import Stdin, Streams
@@ -21,7 +22,7 @@ from harness.launch.tiers.plain import Plain
 from harness.launch.watch import watch
 
 HOST = "127.0.0.1"
-LIMITS = Limits()
+BY_KERNEL = {-getattr(signal, "SIGXCPU", 0): "cpu", -getattr(signal, "SIGXFSZ", 0): "file"}  # it ends who goes beyond
 
 
 @atexit.register
@@ -154,6 +155,10 @@ class Program:
         """Return a TCP socket of the network in which the program lives."""
         return self.place.new_socket()
 
+    def network(self) -> Network:
+        """Return a way into the program's network for another process of ours."""
+        return self.place.network()
+
     def allow_descriptors(self, number: int) -> None:
         """Let each of its processes open descriptors below `number` only. Raises descriptors.TooFew."""
         self.place.allow_descriptors(number)
@@ -221,6 +226,8 @@ class Program:
     def describe_end(self) -> str:
         """Say in words whether and how the program has ended."""
         status = self.status
+        if self.limit is None and status in BY_KERNEL:
+            self.end(BY_KERNEL[status])
         if self.ended_because:
             return f"it was ended: {self.ended_because}"
         if status is None:

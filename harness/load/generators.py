@@ -4,11 +4,13 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
 from harness.launch.descriptors import TooFew, own_descriptors
+from harness.launch.network import Network
 from harness.launch.workers import WorkerDied, Workers
 from harness.load.engine import Address
 from harness.load.outcome import CannotLoad, Outcome, Share
@@ -36,6 +38,17 @@ class Load(Protocol):
 
     def check(self, outcome: Outcome) -> None:
         """Raise LoadFault where what all generators together have heard shows a fault that none saw alone."""
+
+
+class Reached(Protocol):
+    """A server, and how to get to it."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+
+    def network(self) -> Network:
+        """Return a way into its network, for one generator."""
 
 
 class GeneratorDied(Exception):
@@ -77,12 +90,14 @@ class Local:
         self.number = number
         self._workers = Workers(number)
 
-    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+    def run(self, load: Load, server: Reached, watch: Callable[[], None]) -> Outcome:
         """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
         number = min(self.number, load.most_generators)
-        tasks = [partial(make, load, address, Share(one, number)) for one in range(number)]
         try:
-            return checked(load, self._workers.run(tasks, watch, LOOK))
+            with ExitStack() as stack:
+                shares = [Share(one, number, stack.enter_context(server.network())) for one in range(number)]
+                tasks = [partial(make, load, server.address, share) for share in shares]
+                return checked(load, self._workers.run(tasks, watch, LOOK))
         except WorkerDied as error:
             raise GeneratorDied(f"a generator died ({error}): nothing of this measurement counts") from None
 
@@ -121,8 +136,9 @@ class Cluster:
             self._client.close()
             raise CannotLoad(f"the scheduler at {scheduler} has no workers; start one with: dask worker {scheduler}")
 
-    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+    def run(self, load: Load, server: Reached, watch: Callable[[], None]) -> Outcome:
         """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
+        address = server.address
         places = self._places[: load.most_generators]
         futures = [
             self._client.submit(make, load, address, Share(number, len(places)), workers=[place], pure=False, retries=0)

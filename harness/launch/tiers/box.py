@@ -19,6 +19,7 @@ from pathlib import Path
 from harness.launch import processes
 from harness.launch.command import Command, LaunchError
 from harness.launch.limits import MIB, Limits
+from harness.launch.network import Network
 from harness.launch.ports import any_port
 from harness.launch.tiers import rules
 from harness.launch.tiers.kept import HEADROOM, Kept, private_uid
@@ -74,9 +75,9 @@ class Box(Kept):
         """Return a TCP socket of the network of the box."""
         return self._made(b"tcp")
 
-    def new_channel(self) -> socket.socket:
-        """Return a channel on which another process may ask for sockets of the network of the box."""
-        return self._made(b"channel")
+    def network(self) -> Network:
+        """Return a way into the network of the box for another process of ours."""
+        return Network(self._made(b"channel"))
 
     def diag(self) -> socket.socket:
         """Return the socket by which the kernel is asked about the network of the box."""

@@ -64,7 +64,7 @@ class KeptProcess:
                 with self._trouble:
                     self._why = self._trouble.read().decode()
             if self._why:
-                raise LaunchError(f"cannot run {self._words[0]!r} in {self._place.what}: {self._why}")
+                raise LaunchError(f"cannot run {self._words[0]!r} in a {self._place.what}: {self._why}")
             return self._pid
 
     def poll(self) -> int | None:
@@ -113,6 +113,7 @@ class Kept(Place):
         self.init = 0  # the first process, as we count processes
         self._lock = threading.RLock()
         self._closing = ExitStack()
+        self._said: dict[bytes, tuple[int, list[int]]] = {}  # what was said before it was due
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._ours.settimeout(READY_WITHIN)
@@ -168,20 +169,22 @@ class Kept(Place):
 
     def _receive(self, due: bytes) -> tuple[int, list[int]]:
         """Return who has sent what is due, and the descriptors that came with it."""
-        try:
-            data, extra, _, _ = self._ours.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
-        except OSError as error:
-            raise LaunchError(f"{self.what} does not answer: {error}") from None
-        if data != due:
-            raise LaunchError(f"there is no {self.what}: {self._complaint() or 'it has ended'}")
-        pid = 0
-        found: list[int] = []
-        for _, kind, content in extra:
-            if kind == socket.SCM_CREDENTIALS:
-                pid = CREDENTIALS.unpack(content)[0]
-            else:
-                found += struct.unpack(f"={len(content) // 4}i", content)
-        return pid, found
+        while due not in self._said:  # a program that was started may speak before or after what it was asked for
+            try:
+                data, extra, _, _ = self._ours.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
+            except OSError as error:
+                raise LaunchError(f"the {self.what} does not answer: {error}") from None
+            if not data:
+                raise LaunchError(f"there is no {self.what}: {self._complaint() or 'it has ended'}")
+            pid = 0
+            found: list[int] = []
+            for _, kind, content in extra:
+                if kind == socket.SCM_CREDENTIALS:
+                    pid = CREDENTIALS.unpack(content)[0]
+                else:
+                    found += struct.unpack(f"={len(content) // 4}i", content)
+            self._said[data] = (pid, found)
+        return self._said.pop(due)
 
     def _complaint(self) -> str:
         """Return what the first process, or what was to become it, says of its end."""

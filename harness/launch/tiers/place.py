@@ -13,6 +13,7 @@ from typing import IO, Protocol
 
 from harness.launch import descriptors, processes
 from harness.launch.limits import Limits
+from harness.launch.network import OURS, Network
 from harness.launch.ports import is_free, reserved_port
 from harness.launch.streams import Streams
 
@@ -123,7 +124,11 @@ class Place(ABC):
 
     def new_socket(self) -> socket.socket:
         """Return a TCP socket of the network of the program."""
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        return OURS.new_socket()
+
+    def network(self) -> Network:
+        """Return a way into the network of the program for another process of ours."""
+        return OURS
 
     def diag(self) -> socket.socket | None:
         """Return the socket by which the kernel is asked about the program's network, where it is not ours."""

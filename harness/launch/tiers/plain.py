@@ -24,7 +24,7 @@ class Plain(Place):
         """With `private`, programs run in a network of their own, which only a PrivateListener lets us into."""
         super().__init__(limits)
         self._private = private
-        self._mark = f"{MARK}={os.urandom(8).hex()}"
+        self.mark = f"{MARK}={os.urandom(8).hex()}"
         self.process: subprocess.Popen[bytes]
 
     def begin(self, words: list[str], folder: Path, streams: Streams, port: int) -> subprocess.Popen[bytes]:
@@ -39,7 +39,7 @@ class Plain(Place):
                 stdout=streams.stdout,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env=self._environment() | streams.environment | dict([self._mark.split("=")]),
+                env=self._environment() | streams.environment | dict([self.mark.split("=")]),
                 start_new_session=True,
                 pass_fds=[inside.descriptor] if inside else [],
             )
@@ -63,7 +63,7 @@ class Plain(Place):
         return list(dict.fromkeys(found))
 
     def _owns(self, orphan: int) -> bool:
-        if processes.session_of(orphan) == self.process.pid or processes.carries(orphan, self._mark):
+        if processes.session_of(orphan) == self.process.pid or processes.carries(orphan, self.mark):
             return True
         # It left the session and cleared its environment: with one program running there is no doubt whose it is.
         return set(open_places) == {self.process.pid}
