@@ -173,7 +173,7 @@ class Kept(Place):
             try:
                 data, extra, _, _ = self._ours.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
             except OSError as error:
-                raise LaunchError(f"the {self.what} does not answer: {error}") from None
+                raise LaunchError(f"the {self.what} does not answer: {self._complaint() or error}") from None
             if not data:
                 raise LaunchError(f"there is no {self.what}: {self._complaint() or 'it has ended'}")
             pid = 0
@@ -189,7 +189,7 @@ class Kept(Place):
     def _complaint(self) -> str:
         """Return what the first process, or what was to become it, says of its end."""
         assert self._keeper.stderr is not None
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired, ValueError):  # ValueError: it was closed
             self._keeper.wait(1.0)
             return self._keeper.stderr.read().decode(errors="replace").strip()[-500:]
         return ""
