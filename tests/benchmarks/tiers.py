@@ -34,9 +34,7 @@ def main() -> None:
         print(f"{tier}: {hindrance(tier)}")
     lives = interleaved(tiers, args.lives, life)
     checks = interleaved(tiers, args.checks, lambda tier: check(tier, args.lab))
-    print(
-        f"{'':<8} {'a life':>10} {'more':>9} {'lab check ' + args.lab:>14} {'ratio':>6}   medians, and the ratios to plain"
-    )
+    print(f"{'':<8} {'a life':>10} {'more':>9} {'lab check ' + args.lab:>14} {'ratio':>6}   medians")
     for tier in tiers:
         more = statistics.median(one - plain for one, plain in zip(lives[tier], lives[PLAIN], strict=True))
         ratio = statistics.median(one / plain for one, plain in zip(checks[tier], checks[PLAIN], strict=True))

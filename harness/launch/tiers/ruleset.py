@@ -95,7 +95,7 @@ class Ruleset(Kept):
         if why := missing():
             raise LaunchError(why)
         folders = list(folders_of(command))
-        refuse_closed_folders(folders, self.uid)
+        refuse_closed_folders(folders, self.uid, with_parents=True)
         place = tempfile.gettempdir() if not self.uid or _open_to_others(tempfile.gettempdir()) else "/tmp"
         self._private = Path(tempfile.mkdtemp(prefix="socket-lab-kit-", dir=place))
         self._closing.callback(self._remove)
@@ -175,8 +175,8 @@ class Ruleset(Kept):
     def _remove(self) -> None:
         """Remove what the first process could not: folders that are closed even to their owner."""
         if self._private.exists():
-            subprocess.run(["chmod", "-R", "u+rwx", str(self._private)], check=False, capture_output=True)
-            subprocess.run(["rm", "-rf", "--", str(self._private)], check=False, capture_output=True)
+            for words in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+                subprocess.run([*words, self._private], check=False, capture_output=True, env={"PATH": os.defpath})
 
 
 def _open_to_others(folder: str) -> bool:
