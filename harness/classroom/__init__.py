@@ -1,0 +1,1 @@
+"""A class: hand-ins taken in, run in batches, compared, exported."""
