@@ -1,6 +1,6 @@
 """Hidden checks: a folder with checks of the instructor's own, made of everybody, whose names no student reads.
 
-The folder holds modules of the same kind as harness/checks/check_*.py, and `hidden.toml`, which says what each is worth:
+The folder holds modules of the kind of harness/checks/check_*.py, and `hidden.toml`, which says what each is worth:
 
     [6]                              # the lab
     keeps-its-word = 3               # points of the function check_keeps_its_word
