@@ -105,6 +105,10 @@ class Journal:
             return None
         return json.loads(content) if _digest({"": content}) == entry.digest else None
 
+    def file_of(self, identity: Identity) -> str:
+        """Return the file with the results of a task that is done."""
+        return self._done[identity["hand-in"], identity["lab"]].file
+
     def changed(self, identity: Identity) -> list[str]:
         """Return the names of what has changed since a task was done; [] if it was never done."""
         entry = self._done.get((identity["hand-in"], identity["lab"]))
