@@ -24,8 +24,9 @@ class Cluster:
 
     def each(self, tasks: Iterable[Callable[[], Any]]) -> Iterator[tuple[int, Any]]:
         """Yield the number of each task, from 0, and what it returned, or raised, as soon as it is done."""
-        from distributed import KilledWorker, as_completed
+        import distributed
 
+        as_completed: Any = distributed.as_completed  # it has no types
         waiting = iter(enumerate(tasks))
         numbers: dict[str, int] = {}
 
@@ -37,12 +38,12 @@ class Cluster:
                 futures.append(future)
             return futures
 
-        done = as_completed(submitted(AHEAD * len(workers_of(self._client))))
+        done = as_completed(submitted(AHEAD * len(workers_of(self._client))), loop=self._client.loop)
         for future in done:
             number = numbers.pop(future.key)
             try:
                 result = future.result()
-            except KilledWorker:
+            except distributed.KilledWorker:
                 result = WorkerDied("every worker that was given it died")
             except Exception as error:
                 result = error
