@@ -709,6 +709,22 @@ def test_a_grading_that_does_not_come_to_its_end_leaves_what_holds_so_far(grades
     assert "This is not a mark yet: the time for grading was over" in told["output"]
 
 
+KILLED_MIDWAY = """"{python}" "$@" &
+grader=$!
+until grep -q listens /autograder/results/results.json; do sleep 0.05; done
+kill -9 $grader"""
+
+
+@needs_bwrap
+@pytest.mark.slow
+def test_a_grading_that_is_killed_leaves_what_held_so_far(gradescope: Gradescope) -> None:
+    gradescope.python(KILLED_MIDWAY.format(python=sys.executable))
+    told, printed = gradescope.grade({ECHO: f"import time\ntime.sleep(0.5)\n{GOOD.replace('data)', 'data.upper())')}"})
+    assert told["extra_data"]["final"] is False, printed
+    assert "listens" in [test["extra_data"]["check"] for test in told["tests"]]
+    assert told["score"] == sum(test["score"] for test in told["tests"]) < 47
+
+
 @needs_bwrap
 @pytest.mark.parametrize("line", ["exit 1", "kill -9 $$", "exec sleep 100"], ids=["fails", "is killed", "hangs"])
 def test_there_is_a_result_where_the_kit_itself_fails(line: str, gradescope: Gradescope) -> None:
