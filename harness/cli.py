@@ -139,6 +139,35 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--scheduler", metavar="ADDRESS", help="make the load on the workers of a Dask cluster")
     one.add_argument("--host", default="127.0.0.1", help="where servers listen (%(default)s)")
 
+    one = verb("export", "export.export", "the marks of a class as other systems read them")
+    formats = ["gradescope", "classroom50", "prairielearn", "canvas", "moodle", "brightspace", "junit", "csv", "json"]
+    graders = ["gradescope-autograder", "classroom50-autograder"]
+    one.add_argument("format", metavar="FORMAT", choices=[*formats, *graders], help=", ".join([*formats, *graders]))
+    one.add_argument("run", nargs="?", metavar="RUN", help="the folder that was graded (graders need none)")
+    one.add_argument("-o", "--output", metavar="FILE", help="without it, beside the marks")
+    one.add_argument("--force", action="store_true", help="write over what is there")
+    one.add_argument("--lab", metavar="LAB", help="this lab alone")
+    one.add_argument("--student", metavar="WHO", help="this student alone: a key, id, login, email or name")
+    one.add_argument(
+        "--title",
+        metavar="LAB=TITLE",
+        action="append",
+        default=[],
+        help="what the platform calls a lab; may be repeated",
+    )
+    one.add_argument("--out-of", type=float, metavar="N", help="all points of a lab are N on the platform")
+    one.add_argument("--worksheet", metavar="FILE", help="of moodle: the grading worksheet that is filled in")
+    one.add_argument("--grade-column", metavar="HEADING", default="", help="of the worksheet, where it is not certain")
+
+    one = verb("autograde", "autograde.autograde", "check one hand-in, results in the form of a platform")
+    one.add_argument("lab", metavar="LAB")
+    one.add_argument("folder", metavar="FOLDER", help="with the files that were handed in")
+    one.add_argument("--format", choices=["gradescope", "classroom50", "prairielearn"], default="gradescope")
+    one.add_argument("-o", "--output", metavar="FILE", default="results.json", help="(%(default)s)")
+    one.add_argument("--seconds", type=float, default=480, metavar="N", help="no check begins later (%(default)s)")
+    tier(one)
+    one.set_defaults(tier="best")
+
     verb("demo", "demo.demo", "everything in one go: check every solution, load them, and say what to see")
 
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")

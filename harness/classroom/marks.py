@@ -70,7 +70,7 @@ class StudentMark:
 
     key: str  # unique, and stable between runs
     name: str
-    id: str = ""
+    id: str = ""  # the learning platform's number
     login: str = ""
     email: str = ""
     section: str = ""
@@ -78,6 +78,7 @@ class StudentMark:
     notes: tuple[str, ...] = ()
     labs: Mapping[int, LabMark] = field(default_factory=dict)
     on_roster: bool = True
+    sid: str = ""  # the school's number
 
     @property
     def to_be_looked_at(self) -> bool:
