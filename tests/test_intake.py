@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+import unicodedata
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -371,6 +372,13 @@ def test_a_key_and_a_digest_stay_the_same(tmp_path: Path) -> None:
     changed = open_intake(tmp_path / "folder", tmp_path / "changed").hand_ins[0]
     assert changed.key == first.key
     assert changed.digest != first.digest
+
+
+def test_a_digest_is_the_same_on_a_system_that_splits_letters(tmp_path: Path) -> None:
+    forms = [unicodedata.normalize(form, "Übung.py") for form in ("NFC", "NFD")]
+    of = [from_ann(zipped({name: b"1"}), tmp_path / str(number)) for number, name in enumerate(forms)]
+    assert [list(one.files) for one in of] == [[name] for name in forms]
+    assert of[0].digest == of[1].digest
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
