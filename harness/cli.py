@@ -88,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
     one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
     one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
     one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")
-    one.add_argument("--labs", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)")
+    one.add_argument(
+        "--labs", dest="chosen", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)"
+    )
     one.add_argument("--roster", metavar="CSV", help="who is in the class: names are mapped, who is missing is listed")
     one.add_argument("--layout", metavar="NAME", help="canvas, moodle, gradescope, github or plain (else recognised)")
     one.add_argument("--course", metavar="TOML", help="weights, deadlines and what lateness costs")

@@ -32,7 +32,7 @@ RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 def grade(args: argparse.Namespace) -> int:
     """Grade a class; return 0 if every hand-in has its marks, 1 if a person has to look at some."""
-    labs = chosen_labs(args.labs)
+    labs = chosen_labs(args.chosen)
     if not has_solutions():
         raise UsageError("this copy of the kit has no solutions: their modules stand in for the labs not graded")
     if args.repeat < 1 or args.seconds <= 0 or (args.workers is not None and args.workers < 1):
