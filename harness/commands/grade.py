@@ -126,9 +126,9 @@ def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
         step("")
         graded = batch.run(executor, step)
     if batch.kept:
-        say(out, f"{batch.kept} were graded before, and have not changed.")
+        say(out, f"{batch.kept} {'was' if batch.kept == 1 else 'were'} graded before, and not changed since.")
     for name, number in sorted(batch.changed.items()):
-        say(out, f"{number} graded again: the {name} changed.")
+        say(out, f"Graded again, because of changes of the {name}: {number}.")
     return graded
 
 
