@@ -296,15 +296,8 @@ def test_a_worker_that_dies_takes_its_own_task_alone_with_it() -> None:
 def test_a_day_that_has_begun_is_late_after_the_grace() -> None:
     deadline = datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
     late = Late({6: deadline}, grace=10, per_day=10, at_most=25)
-    assert [
-        late.days(6, deadline + timedelta(minutes=minutes)) for minutes in (-5, 10, 11, 24 * 60 + 10, 24 * 60 + 11)
-    ] == [
-        0,
-        0,
-        1,
-        1,
-        2,
-    ]
+    days = {-5: 0, 10: 0, 11: 1, 24 * 60 + 10: 1, 24 * 60 + 11: 2}  # by minutes after the deadline
+    assert {minutes: late.days(6, deadline + timedelta(minutes=minutes)) for minutes in days} == days
     assert late.days(1, deadline) == late.days(6, None) == 0
     assert [late.deduction(days, 40) for days in (0, 1, 2, 3)] == [0, 4, 8, 10]
 

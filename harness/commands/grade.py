@@ -126,7 +126,7 @@ def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
         step("")
         graded = batch.run(executor, step)
     if batch.kept:
-        say(out, f"{batch.kept} {'was' if batch.kept == 1 else 'were'} graded before, and not changed since.")
+        say(out, f"Graded before, and not changed since: {batch.kept}.")
     for name, number in sorted(batch.changed.items()):
         say(out, f"Graded again, because of changes of the {name}: {number}.")
     return graded
