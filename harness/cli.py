@@ -7,18 +7,27 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from harness import __version__
+from harness.course.layout import CLASSROOM
 from harness.course.stubs import has_solutions
 from harness.errors import UsageError
 
 DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one small step after another."""
 EPILOG = """Without a command: where you are, and what to type next.
 Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
-FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release"}  # what needs the solutions
+FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release", "grade.grade", "export.export"}
+FOR_GRADERS = {"autograde.autograde"}  # what a platform's grader, which has no solutions either, needs
+
+
+def withheld() -> set[str]:
+    """Return the verbs that this copy of the kit cannot do; the whole kit can do all."""
+    if has_solutions():
+        return set()
+    return FOR_TEACHERS if CLASSROOM.is_dir() else FOR_TEACHERS | FOR_GRADERS
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; a student's copy of the kit does not tell what it cannot do."""
-    whole = has_solutions()
+    whole, hidden = has_solutions(), withheld()
     top = argparse.ArgumentParser(
         prog="lab", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -27,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def verb(name: str, function: str, text: str) -> argparse.ArgumentParser:
-        told = {"help": text} if whole or function not in FOR_TEACHERS else {}
+        told = {"help": text} if function not in hidden else {}
         added = verbs.add_parser(name, description=text, **told)  # type: ignore[arg-type]
         added.set_defaults(verb=function)
         return added
@@ -212,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, function = args.verb.split(".")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that programs under test are ended on the way out
     try:
-        if args.verb in FOR_TEACHERS:
+        if args.verb in withheld():
             import_module("harness.commands.choose").need_solutions()
         status: int = getattr(import_module(f"harness.commands.{module}"), function)(args)
     except UsageError as error:

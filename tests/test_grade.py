@@ -20,7 +20,7 @@ from harness.classroom.journal import JOURNAL, Journal, identity_of
 from harness.classroom.marks import class_from
 from harness.classroom.policy import Late, read_policy
 from harness.classroom.task import Task
-from harness.commands.grade import chosen_labs
+from harness.commands.choose import chosen_labs
 from harness.course import load_course
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN, best

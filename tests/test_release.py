@@ -1,6 +1,7 @@
 """The copy that students get: no answer is in it, everything works in it, and it is always the same."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -202,7 +203,7 @@ def test_every_link_leads_somewhere_and_no_page_promises_what_needs_solutions(
             assert not place or place in anchors(led_to), f"{page.name}: {target}"
         for words in typed(page):
             args = cli.parser().parse_args(words)
-            assert args.verb not in cli.FOR_TEACHERS, words
+            assert args.verb not in cli.FOR_TEACHERS | cli.FOR_GRADERS, words
             assert not getattr(args, "solution", False), words
             assert args.verb != "bench.bench" or args.own, words
 
@@ -321,8 +322,9 @@ def test_it_is_written_whole_or_not_at_all(
 @pytest.mark.parametrize(
     "words",
     [
-        "build", "build --check", "demo", "test", "release", "check 1 --solution", "diff 1 --solution",
-        "run 1 --solution", "chat --solution", "bench 1 3", "bench", "bench 1 --target python3",
+        "build", "build --check", "demo", "test", "release", "grade class -o out", "export csv run", "autograde 1 labs",
+        "check 1 --solution", "diff 1 --solution", "run 1 --solution", "chat --solution",
+        "bench 1 3", "bench", "bench 1 --target python3",
     ],
 )  # fmt: skip
 def test_what_needs_the_solutions_says_so(copy: Path, words: str) -> None:
@@ -332,14 +334,17 @@ def test_what_needs_the_solutions_says_so(copy: Path, words: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def verbs(told: str) -> set[str]:
+    """Return the commands that a help names."""
+    return set(re.findall(r"^    (\w+)", told, re.MULTILINE))
+
+
 def test_help_tells_only_what_is_there(copy: Path) -> None:
-    told = in_kit(copy, "--help").stdout
-    for verb in ("check", "watch", "diff", "hint", "reset", "bench", "doctor"):
-        assert f"\n    {verb} " in told
+    here, whole = verbs(in_kit(copy, "--help").stdout), verbs(lab("--help").stdout)
+    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde"}
+    assert here >= {"check", "watch", "diff", "hint", "reset", "bench", "doctor"}
+    for verb in here:
         assert "solution" not in in_kit(copy, verb, "--help").stdout
-    for verb in ("demo", "test", "build", "release"):
-        assert f"\n    {verb} " not in told
-        assert f"\n    {verb} " in lab("--help").stdout
 
 
 def test_watch_and_loads_work_without_solutions(copy: Path) -> None:

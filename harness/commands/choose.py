@@ -1,6 +1,7 @@
 """Which lab, which step, which program: what people type, or a sentence that says what is wrong with it."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
     from harness.launch.limits import Limits
 
 LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
+RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
 def lab_and_step(text: str | None) -> tuple[Lab, Step | None]:
@@ -36,6 +38,18 @@ def whole_lab(text: str | None) -> Lab:
     if step:
         raise UsageError(f"this takes a whole lab, and no step of it: {lab.number}")
     return lab
+
+
+def chosen_labs(text: str) -> list[Lab]:
+    """Read `6`, `1,3` or `1-3,7`."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = RANGE.fullmatch(part.strip())
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"--labs takes numbers of labs, such as 1-3,7; not {text!r}")
+        ends = [lab_and_step(end)[0].number for end in (match[1], match[2] or match[1])]
+        numbers.update(range(ends[0], ends[1] + 1))
+    return [lab for lab in load_course().labs if lab.number in numbers]
 
 
 def next_step(within: Lab | None = None) -> Step | None:

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,8 @@ from harness.classroom.journal import JOURNAL, Journal
 from harness.classroom.marking import class_of
 from harness.classroom.marks import Class, class_from
 from harness.classroom.policy import OVERRIDES, read_policy
-from harness.commands.choose import LAB, limits_of, shown, tier_of
-from harness.course import Lab, load_course
-from harness.course.stubs import has_solutions
+from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
+from harness.course import load_course
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN
 from harness.results import write_whole
@@ -27,14 +25,11 @@ from harness.results import write_whole
 GRADES = "grades.json"
 TAKEN_IN = "hand-ins"
 OVERRIDES_FILE = "overrides.csv"
-RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 def grade(args: argparse.Namespace) -> int:
     """Grade a class; return 0 if every hand-in has its marks, 1 if a person has to look at some."""
     labs = chosen_labs(args.chosen)
-    if not has_solutions():
-        raise UsageError("this copy of the kit has no solutions: their modules stand in for the labs not graded")
     if args.repeat < 1 or args.seconds <= 0 or (args.workers is not None and args.workers < 1):
         raise UsageError("--repeat, --seconds and -j take numbers above 0")
     by_number = {lab.number: lab for lab in load_course().labs}
@@ -63,21 +58,6 @@ def grade(args: argparse.Namespace) -> int:
         marks = class_of(batch, graded, policy, _titles(graded))
         _write(out, marks, before, batch)
     return int(any(student.to_be_looked_at for student in marks.students))
-
-
-def chosen_labs(text: str) -> list[Lab]:
-    """Read `6`, `1,3` or `1-4,6`; raise UsageError."""
-    course = load_course()
-    numbers: set[int] = set()
-    for part in text.split(","):
-        match = RANGE.fullmatch(part.strip())
-        if not match:
-            raise UsageError(f"--labs takes numbers of labs, such as 6, or 1-4,6; not {text!r}")
-        numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    try:
-        return [course.lab(number) for number in sorted(numbers)]
-    except KeyError as error:
-        raise UsageError(str(error.args[0])) from None
 
 
 def _tier(args: argparse.Namespace) -> str:

@@ -2,10 +2,9 @@
 
 import argparse
 import ast
-import re
 from pathlib import Path
 
-from harness.commands.choose import lab_and_step, shown
+from harness.commands.choose import chosen_labs, shown
 from harness.commands.watch import imported
 from harness.course import Lab, load_course
 from harness.course.answers import PUBLIC, revealed
@@ -41,17 +40,10 @@ def release(args: argparse.Namespace) -> int:
 
 def chosen(text: str | None) -> list[Lab]:
     """Read `1-3,7`; None is all labs. What they import has to be among them."""
-    course = load_course()
     if text is None:
-        return list(course.labs)
-    numbers: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise UsageError(f"--labs takes numbers of labs, such as 1-3,7; not {text!r}")
-        ends = [lab_and_step(end)[0].number for end in (match[1], match[2] or match[1])]
-        numbers.update(range(ends[0], ends[1] + 1))
-    labs = [course.lab(number) for number in sorted(numbers)]
+        return list(load_course().labs)
+    labs = chosen_labs(text)
+    numbers = {lab.number for lab in labs}
     for lab in labs:
         if missing := sorted(needed(lab) - numbers):
             also = " and ".join(str(number) for number in missing)

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.course.layout import GIVEN, LABS, ROOT
+from harness.course.layout import CLASSROOM, GIVEN, LABS, ROOT
 from harness.course.manifest import MANIFEST, Lab
 from harness.course.stubs import pristine
 
@@ -23,7 +23,7 @@ README = Path(__file__).with_name("student.md")
 BESIDE = ("lab", "LICENSE", "pyproject.toml", "requirements.lock", ".gitignore")
 PAGES = ("README.md", "PROTOCOL.md", "GLOSSARY.md")
 CODE = {".py", ".toml", ".ini", ".html"}  # what the harness consists of
-FOR_TEACHERS = {"classroom", "hidden", "__pycache__"}  # folders of the harness
+FOR_TEACHERS = {CLASSROOM.name, "hidden", "__pycache__"}  # folders of the harness
 LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 SEE = re.compile(r"^See (.*); source: ")  # the last line of each word in the glossary
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first day that a zip can tell
