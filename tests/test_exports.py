@@ -816,7 +816,9 @@ def test_what_is_no_file_of_a_hand_in_is_not_graded(tmp_path: Path) -> None:
         assert (told["score"], "(nothing)" in told["output"]) == (0, True)
 
 
-def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path) -> None:
+def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RUNNER.items():
+        monkeypatch.setenv(name, value)
     folder, results = tmp_path / "hand-in", tmp_path / "results.json"
     folder.mkdir()
     with (folder / ECHO).open("wb") as file:
@@ -827,6 +829,9 @@ def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path) -> 
         told = json.loads(results.read_text(encoding="utf-8"))
         assert expected.items() <= told.items()
         assert "not a mark yet: it holds more than 2,000 files or 64 MiB" in json.dumps(told)
+    results.unlink()
+    done = lab("autograde", "1", str(folder), "-o", str(results), "--format", "classroom50")
+    assert (done.returncode, results.exists()) == (2, False)  # its runner tells an error then
 
 
 @pytest.mark.parametrize(
