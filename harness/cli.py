@@ -28,13 +28,13 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=function)
         return added
 
-    def tier(command: argparse.ArgumentParser) -> None:
+    def tier(command: argparse.ArgumentParser, default: str = "plain") -> None:
         command.add_argument(
             "--tier",
             choices=["best", "box", "ruleset", "plain"],
-            default="plain",
-            help="how programs are contained: box or ruleset for anybody's, best for the better of those that `lab "
-            "doctor` finds, or %(default)s",
+            default=default,
+            help="how programs are contained: box or ruleset for anybody's, plain for one's own, best for the best "
+            "that `lab doctor` finds (%(default)s)",
         )
 
     one = verb("check", "check.check", "check a lab, or one step of it")
@@ -84,6 +84,29 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
     one.add_argument("lab", metavar="LAB")
+
+    one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
+    one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
+    one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")
+    one.add_argument(
+        "--labs", dest="chosen", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)"
+    )
+    one.add_argument("--roster", metavar="CSV", help="who is in the class: names are mapped, who is missing is listed")
+    one.add_argument("--layout", metavar="NAME", help="canvas, moodle, gradescope, github or plain (else recognised)")
+    one.add_argument("--course", metavar="TOML", help="weights, deadlines and what lateness costs")
+    one.add_argument("--hidden", metavar="DIR", help="further checks, which students do not get to know")
+    one.add_argument("--repeat", type=int, default=1, metavar="N", help="make each check N times")
+    one.add_argument(
+        "--rule", choices=["all", "majority"], default="all", help="how many of these have to hold (%(default)s)"
+    )
+    one.add_argument("--own-deps", action="store_true", help="each student's own modules of the labs not graded")
+    one.add_argument("--seed", type=int, help="of everything random, for everybody (default: a new one, printed)")
+    one.add_argument("--seconds", type=float, default=900, help="for one lab of one hand-in (%(default)s)")
+    one.add_argument("--resume", action="store_true", help="go on with a grading; grade what has changed since")
+    one.add_argument("-j", dest="workers", type=int, metavar="N", help="hand-ins at a time (default: one a core)")
+    one.add_argument("--scheduler", metavar="ADDRESS", help="do the work on a Dask cluster")
+    tier(one, "best")
+    one.add_argument("--trust-everybody", action="store_true", help="grade in the tier plain where there is no better")
 
     one = verb("bench", "bench.bench", "load servers with more and more clients, check every answer, draw the figures")
     one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3, or 4 6, or all of them")

@@ -13,6 +13,7 @@ from harness.launch import Command, Figures, Program, ProgramEnded, processes
 from harness.launch.limits import LIMITS, Limits
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
+from harness.launch.sockets import holder
 from harness.launch.tiers import PLAIN
 from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Transcript
@@ -210,6 +211,12 @@ def _wait_listening(program: Program, patience: Patience) -> None:
             expected=f"{program.host}:{program.port}",
             received=elsewhere or "no listening socket at all",
         )
+
+
+def port_in_use(port: int) -> Hindered:
+    """Return what hinders a check that needs this very port."""
+    user = holder(port) or "another program"
+    return Hindered(f"port {port} is in use by {user}: end that program, then check again")
 
 
 def _why_it_ended(program: Program) -> str:

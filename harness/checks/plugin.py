@@ -6,7 +6,7 @@ pytest the options below make one.
 
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ class Run:
     beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
     around: Callable[[], AbstractContextManager[None]] = nullcontext  # each check; it may raise KeyboardInterrupt
+    further: Sequence[Path] = ()  # files with checks that are not the kit's own
 
     def places(self) -> dict[str, int]:
         """Return the place of each check of the lab in the order of the steps; the gate comes before all."""

@@ -61,7 +61,9 @@ def exceeded(program: "Program", seconds: float) -> str:
     for name, used, most in _used(program, pids, seconds):
         if 0 < most < used:
             return name
-    return "memory" if 0 < limits.memory * MIB < _memory(pids, limits.memory * MIB) else ""
+    most = limits.memory * MIB
+    # What it may really be, with shared pages counted once, takes long to find out.
+    return "memory" if 0 < most < figures.resident(pids) and most < program.place.memory(pids) else ""
 
 
 def _used(program: "Program", pids: list[int], seconds: float) -> Iterator[tuple[str, float, float]]:
@@ -70,17 +72,11 @@ def _used(program: "Program", pids: list[int], seconds: float) -> Iterator[tuple
     yield "processes", len(pids), limits.processes
     seen = figures.counts(pids)
     yield "processes", seen.threads, limits.processes
-    yield "cpu", seen.cpu, limits.cpu
+    yield "cpu", seen.cpu + program.place.ended_cpu(), limits.cpu
     yield "descriptors", seen.descriptors, limits.descriptors
     if stored := program.stored():
         yield "disk", stored.size, limits.disk * MIB
         yield "inodes", stored.files, limits.inodes
-
-
-def _memory(pids: list[int], most: int) -> int:
-    """Return what processes have in memory; exactly only where it may be too much, because that takes long."""
-    resident = figures.resident(pids)
-    return resident if resident <= most else figures.figures(pids).pss
 
 
 watch = Watch()

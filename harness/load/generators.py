@@ -1,14 +1,13 @@
 """Where a load is made: in processes of this machine, or on the workers of a Dask cluster; their figures are added."""
 
-import re
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
+from harness.cluster import NoCluster, connected, workers_of
 from harness.launch.descriptors import TooFew, own_descriptors
 from harness.launch.network import Network
 from harness.launch.workers import WorkerDied, Workers
@@ -17,8 +16,6 @@ from harness.load.outcome import CannotLoad, Outcome, Share
 
 LOOK = 0.05  # seconds between two looks at what the server uses
 OWN_DESCRIPTORS = 64  # that a generator, or a server, has beside those of its clients
-FOUND_WITHIN = 10  # seconds until a scheduler answers
-SCHEDULER = re.compile(r"(\w+://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d+)")
 FAR_LOOK = 0.5  # seconds between two looks at whether all workers of a cluster are there
 
 
@@ -117,24 +114,11 @@ class Cluster:
     def __init__(self, scheduler: str) -> None:
         """Raises CannotLoad when no scheduler answers there, or when it has no workers."""
         try:
-            from distributed import Client
-        except ImportError:
-            raise CannotLoad("--scheduler needs the package distributed: pip install distributed") from None
-        address = SCHEDULER.fullmatch(scheduler)
-        if not address:
-            raise CannotLoad(f"--scheduler takes an address such as tcp://127.0.0.1:8786; not {scheduler!r}")
-        connect: Any = Client  # it has no types
-        try:
-            # A client that finds nobody cannot be closed without noise: so first look whether somebody is there.
-            socket.create_connection((address["host"], int(address["port"])), FOUND_WITHIN).close()
-            self._client = connect(scheduler, timeout=FOUND_WITHIN, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise CannotLoad(f"no scheduler answers at {scheduler}: {error}; start one with: dask scheduler") from None
-        self._places = list(self._client.scheduler_info(n_workers=-1)["workers"])
+            self._client = connected(scheduler)
+        except NoCluster as error:
+            raise CannotLoad(str(error)) from None
+        self._places = workers_of(self._client)
         self.number = len(self._places)
-        if not self._places:
-            self._client.close()
-            raise CannotLoad(f"the scheduler at {scheduler} has no workers; start one with: dask worker {scheduler}")
 
     def run(self, load: Load, server: Reached, watch: Callable[[], None]) -> Outcome:
         """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
@@ -164,7 +148,7 @@ class Cluster:
             self._client.cancel(futures)
 
     def _look_for(self, places: list[str]) -> None:
-        there = self._client.scheduler_info(n_workers=-1)["workers"]
+        there = workers_of(self._client)
         for number, place in enumerate(places, start=1):
             if place not in there:
                 self._places = [one for one in self._places if one in there]

@@ -28,7 +28,7 @@ def folders_of_programs(*programs: str) -> Iterator[Path]:
             yield prefix if whole else place.parent
 
 
-def refuse_closed_folders(folders: list[Path], uid: int) -> None:
+def refuse_closed_folders(folders: list[Path], uid: int, with_parents: bool = False) -> None:
     """Raise LaunchError for a folder that cannot be shown to a program, or not to another user."""
     for folder in folders:
         if folder in (Path("/"), Path.home()):
@@ -37,6 +37,11 @@ def refuse_closed_folders(folders: list[Path], uid: int) -> None:
             raise LaunchError(
                 f"{folder} is closed to all but its owner, and programs do not run as root: "
                 f"`chmod -R go+rX '{folder}'` opens it"
+            )
+        if closed := [str(one) for one in folder.parents if uid and with_parents and not one.stat().st_mode & 0o1]:
+            raise LaunchError(
+                f"{folder} lies in {closed[0]}, which is closed to all but its owner, and programs do not run as root: "
+                "copy it to a folder that others can enter"
             )
 
 
