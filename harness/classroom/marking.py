@@ -77,7 +77,8 @@ def _student(
     return StudentMark(
         key=f"{hand_in.key}-{hand_in.students.index(student) + 1}" if several else hand_in.key,
         name=str(student),
-        id=student.sid or student.id,
+        id=student.id,
+        sid=student.sid,
         login=student.login,
         email=student.email,
         handed_in=hand_in.handed_in.isoformat() if hand_in.handed_in else "",
@@ -96,9 +97,10 @@ def _missing(student: Student, batch: Batch, policy: Policy, labs: Sequence[LabI
     return StudentMark(
         key,
         str(student),
-        student.sid or student.id,
+        student.id,
         student.login,
         student.email,
+        sid=student.sid,
         notes=("nothing was handed in",),
         labs=nothing,
     )
