@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS, ROOT, SOLUTIONS
 from harness.course.progress import load_progress
-from harness.course.stubs import has_solutions
+from harness.course.stubs import has_solutions, has_stubs
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
@@ -74,10 +74,8 @@ def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "
         return _any_program(target)
     if not solution:
         return python_program(find(lab.program, lab))
-    file = SOLUTIONS / lab.program
-    if not file.is_file():
-        raise UsageError("this copy of the kit has no solutions")
-    return python_program(file)
+    need_solutions()
+    return python_program(SOLUTIONS / lab.program)
 
 
 def find(file: str, lab: Lab) -> Path:
@@ -91,7 +89,19 @@ def find(file: str, lab: Lab) -> Path:
 def need_solutions() -> None:
     """Raise UsageError where there are no solutions."""
     if not has_solutions():
-        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
+        raise UsageError(
+            "this is a student's copy of the kit: it has no solutions, nor what needs them; "
+            f"`{LAB} --help` shows what there is"
+        )
+
+
+def need_stubs() -> None:
+    """Raise UsageError where nothing tells what a stub looks like."""
+    if not has_stubs():
+        raise UsageError(
+            "this copy of the kit has no solutions, from which the stubs are made, and not the stubs either; "
+            f"a copy that `{LAB} release` has made for students has them"
+        )
 
 
 def _any_program(target: str) -> "Command":
