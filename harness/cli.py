@@ -113,6 +113,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--scheduler", metavar="ADDRESS", help="make the load on the workers of a Dask cluster")
     one.add_argument("--host", default="127.0.0.1", help="where servers listen (%(default)s)")
 
+    one = verb("similarity", "similarity.similarity", "which hand-ins share more code than their class does anyway")
+    one.add_argument("folder", metavar="FOLDER", help="of all hand-ins, a folder or a file for each")
+    one.add_argument("--threshold", type=float, metavar="SCORE", help="tell pairs from there on (found from the class)")
+    one.add_argument("--top", type=int, default=50, metavar="N", help="tell so many pairs at most (%(default)s)")
+    one.add_argument("--solutions", action="store_true", help="compare with the reference solutions as well")
+    one.add_argument(
+        "--handed-out",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="further code that everybody was given; may be repeated",
+    )
+
     verb("demo", "demo.demo", "everything in one go: check every solution, load them, and say what to see")
 
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")

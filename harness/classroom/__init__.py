@@ -1,0 +1,1 @@
+"""A class: hand-ins in, fair marks, evidence and insight out."""
