@@ -28,6 +28,15 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=function)
         return added
 
+    def tier(command: argparse.ArgumentParser, default: str = "plain") -> None:
+        command.add_argument(
+            "--tier",
+            choices=["best", "box", "ruleset", "plain"],
+            default=default,
+            help="how programs are contained: box or ruleset for anybody's, plain for one's own, best for the best "
+            "that `lab doctor` finds (%(default)s)",
+        )
+
     one = verb("check", "check.check", "check a lab, or one step of it")
     one.add_argument("lab", nargs="?", metavar="LAB[.STEP]", help="1, or 1.2; without it the lab you are at")
     which = one.add_mutually_exclusive_group()
@@ -39,12 +48,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
-    one.add_argument(
-        "--tier",
-        choices=["box", "plain"],
-        default="plain",
-        help="how the program is contained: box, for anybody's program (see `lab doctor`), or %(default)s",
-    )
+    tier(one)
     one.set_defaults(explained=3)
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
@@ -81,12 +85,34 @@ def parser() -> argparse.ArgumentParser:
     one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
     one.add_argument("lab", metavar="LAB")
 
+    one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
+    one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
+    one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")
+    one.add_argument("--labs", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)")
+    one.add_argument("--roster", metavar="CSV", help="who is in the class: names are mapped, who is missing is listed")
+    one.add_argument("--layout", metavar="NAME", help="canvas, moodle, gradescope, github or plain (else recognised)")
+    one.add_argument("--course", metavar="TOML", help="weights, deadlines and what lateness costs")
+    one.add_argument("--hidden", metavar="DIR", help="further checks, which students do not get to know")
+    one.add_argument("--repeat", type=int, default=1, metavar="N", help="make each check N times")
+    one.add_argument(
+        "--rule", choices=["all", "majority"], default="all", help="how many of these have to hold (%(default)s)"
+    )
+    one.add_argument("--own-deps", action="store_true", help="each student's own modules of the labs not graded")
+    one.add_argument("--seed", type=int, help="of everything random, for everybody (default: a new one, printed)")
+    one.add_argument("--seconds", type=float, default=900, help="for one lab of one hand-in (%(default)s)")
+    one.add_argument("--resume", action="store_true", help="go on with a grading; grade what has changed since")
+    one.add_argument("-j", dest="workers", type=int, metavar="N", help="hand-ins at a time (default: one a core)")
+    one.add_argument("--scheduler", metavar="ADDRESS", help="do the work on a Dask cluster")
+    tier(one, "best")
+    one.add_argument("--trust-everybody", action="store_true", help="grade in the tier plain where there is no better")
+
     one = verb("bench", "bench.bench", "load servers with more and more clients, check every answer, draw the figures")
     one.add_argument("labs", nargs="*", metavar="LAB", help="labs, in one picture: 1 3, or 4 6, or all of them")
     one.add_argument("--target", metavar="CMD", action="append", default=[], help="a further server; may be repeated")
     one.add_argument(
         "--kind", choices=["echo", "chat"], default="echo", help="what a --target is when no lab is named (%(default)s)"
     )
+    tier(one)
     one.add_argument("--own", action="store_true", help="your own labs, beside the reference solutions")
     one.add_argument("--scenario", metavar="NAME", help="what the clients do (without it: what fits the servers)")
     one.add_argument("--clients", metavar="LIST", help="numbers of clients, such as 1,10,100")
@@ -112,6 +138,35 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--generators", type=int, metavar="N", help="processes that make the load (one less than cores)")
     one.add_argument("--scheduler", metavar="ADDRESS", help="make the load on the workers of a Dask cluster")
     one.add_argument("--host", default="127.0.0.1", help="where servers listen (%(default)s)")
+
+    one = verb("export", "export.export", "the marks of a class as other systems read them")
+    formats = ["gradescope", "classroom50", "prairielearn", "canvas", "moodle", "brightspace", "junit", "csv", "json"]
+    graders = ["gradescope-autograder", "classroom50-autograder"]
+    one.add_argument("format", metavar="FORMAT", choices=[*formats, *graders], help=", ".join([*formats, *graders]))
+    one.add_argument("run", nargs="?", metavar="RUN", help="the folder that was graded (graders need none)")
+    one.add_argument("-o", "--output", metavar="FILE", help="without it, beside the marks")
+    one.add_argument("--force", action="store_true", help="write over what is there")
+    one.add_argument("--lab", metavar="LAB", help="this lab alone")
+    one.add_argument("--student", metavar="WHO", help="this student alone: a key, id, login, email or name")
+    one.add_argument(
+        "--title",
+        metavar="LAB=TITLE",
+        action="append",
+        default=[],
+        help="what the platform calls a lab; may be repeated",
+    )
+    one.add_argument("--out-of", type=float, metavar="N", help="all points of a lab are N on the platform")
+    one.add_argument("--worksheet", metavar="FILE", help="of moodle: the grading worksheet that is filled in")
+    one.add_argument("--grade-column", metavar="HEADING", default="", help="of the worksheet, where it is not certain")
+
+    one = verb("autograde", "autograde.autograde", "check one hand-in, results in the form of a platform")
+    one.add_argument("lab", metavar="LAB")
+    one.add_argument("folder", metavar="FOLDER", help="with the files that were handed in")
+    one.add_argument("--format", choices=["gradescope", "classroom50", "prairielearn"], default="gradescope")
+    one.add_argument("-o", "--output", metavar="FILE", default="results.json", help="(%(default)s)")
+    one.add_argument("--seconds", type=float, default=480, metavar="N", help="no check begins later (%(default)s)")
+    tier(one)
+    one.set_defaults(tier="best")
 
     one = verb("similarity", "similarity.similarity", "which hand-ins share more code than their class does anyway")
     one.add_argument("folder", metavar="FOLDER", help="of all hand-ins, a folder or a file for each")

@@ -26,12 +26,13 @@ def new_run(what: str, runs: Path = RUNS) -> Path:
     raise FileExistsError(f"{runs / stem} and 998 others exist already")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is there whole or not at all; a text as UTF-8, its lines ended by LF on every system."""
+    data = content.encode("utf-8", errors="backslashreplace") if isinstance(content, str) else content
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with fresh.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        with fresh.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

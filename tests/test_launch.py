@@ -31,10 +31,12 @@ from harness.launch import (
     sockdiag,
     sockets,
 )
-from harness.launch import program as program_module
-from harness.launch.output import KEPT, LIMIT, Stream
+from harness.launch.limits import MIB, Limits
+from harness.launch.output import KEPT, Stream
 from harness.launch.ports import reserved_port
 from harness.launch.private import can_be_private
+from harness.launch.tiers.place import PASSED_ON, open_places
+from harness.launch.tiers.plain import MARK, Plain
 from harness.launch.yardstick import MOST, slowness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="daemons, /proc and namespaces are Linux")
@@ -42,6 +44,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="daemons, /proc 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
 HOST = "127.0.0.1"
+LIMIT = Limits().output * MIB
 PRINT_LIMIT = "it was ended: it printed more than 32 MiB"
 
 
@@ -104,7 +107,7 @@ def _nothing_is_left() -> Iterator[None]:
     yield
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     assert left == []
-    assert not program_module._started
+    assert not open_places
     eventually(lambda: descriptors() <= open_before + 1, "descriptors are left")  # 1: the netlink channel
 
 
@@ -282,8 +285,8 @@ def test_its_environment_holds_only_what_is_passed_on(monkeypatch: pytest.Monkey
     with running(scripted("starting", "echo")) as program:
         block = Path(f"/proc/{program.pid}/environ").read_bytes().rstrip(b"\0").decode()
         found = dict(line.split("=", 1) for line in block.split("\0"))
-    own = {program_module.MARK, "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING"}
-    assert set(found) <= own | set(program_module.PASSED_ON)
+    own = {MARK, "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING"}
+    assert set(found) <= own | set(PASSED_ON)
     assert own <= set(found)
     assert found["PATH"] == os.environ["PATH"]
     assert "sesame" not in block
@@ -372,7 +375,8 @@ def test_a_program_that_runs_away_from_child_to_child_is_caught() -> None:
         first_line(program)
         eventually(lambda: program.status is not None)
         assert program.is_running()
-        mark = program._mark
+        assert isinstance(program.place, Plain)
+        mark = program.place.mark
     assert [pid for pid in psutil.pids() if processes.carries(pid, mark)] == []
 
 

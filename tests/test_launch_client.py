@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.launch import Command, LaunchError, Program, processes, sockets
-from harness.launch.output import KEPT, LIMIT
+from harness.launch.limits import MIB
+from harness.launch.output import KEPT
 from harness.launch.private import PrivateListener, can_be_private
 from harness.launch.streams import COLUMNS, LINES, Stdin
 from harness.wire import Listener
@@ -159,7 +160,7 @@ def test_one_that_prints_without_end_is_ended() -> None:
     with Program(python("while True: print('x' * 100_000)"), stdin=Stdin.TERMINAL) as program:
         assert program.wait(PATIENCE)
         assert "more than 32 MiB" in program.describe_end()
-        assert len(program.output.stdout.head) <= LIMIT
+        assert len(program.output.stdout.head) <= program.limits.output * MIB
 
 
 @BOTH
@@ -239,12 +240,12 @@ def test_a_client_that_does_not_come_is_not_waited_for_for_ever() -> None:
 def test_a_listener_that_is_full_answers_nobody() -> None:
     listener = Listener()
     try:
-        assert not sockets.is_connecting((listener.host, listener.port))
+        assert not sockets.is_connecting((listener.host, listener.port), os.getpid())
         listener.fill()
         with socket.socket() as client:
             client.setblocking(False)
             client.connect_ex((listener.host, listener.port))
-            assert sockets.is_connecting((listener.host, listener.port))
+            assert sockets.is_connecting((listener.host, listener.port), os.getpid())
     finally:
         listener.close()
 

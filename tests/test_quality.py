@@ -22,7 +22,8 @@ ARROWS = {
     "report": set(),
     "checks": {"wire", "launch", "course"},
     "load": {"wire", "launch", "course"},
-    "commands": {"checks", "load", "wire", "launch", "course", "report"},
+    "classroom": {"course", "report"},
+    "commands": {"classroom", "checks", "load", "wire", "launch", "course", "report"},
 }
 
 

@@ -10,9 +10,11 @@ from harness.checks.tested import Tested
 from harness.checks.verdict import Hindered
 from harness.checks.visitor import Visit, Visitor
 from harness.launch import Command, Figures, Program, ProgramEnded, processes
+from harness.launch.limits import LIMITS, Limits
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
-from harness.launch.tiers import BOX, PLAIN
+from harness.launch.sockets import holder
+from harness.launch.tiers import PLAIN
 from harness.launch.yardstick import slowness
 from harness.wire import Fault, Patience, Transcript
 from harness.wire.transcript import SERVER, Kind
@@ -32,15 +34,23 @@ class Starter:
     Raises LaunchError where the program cannot be executed at all.
     """
 
-    def __init__(self, command: Command, kind: str, ahead: int = AHEAD, tier: str = PLAIN) -> None:
+    def __init__(
+        self,
+        command: Command,
+        kind: str,
+        ahead: int = AHEAD,
+        tier: str = PLAIN,
+        limits: Limits = LIMITS,
+    ) -> None:
         self.command = command
         self.tier = tier
+        self.limits = limits
         self.exchange = EXCHANGES.get(kind, NO_EXCHANGE)
         self.patience = Patience(slowness)
         self.is_client = kind == CLIENT
         self._ahead = ahead
         self._servers = Ahead(self.begin, min(ahead, not self.is_client))
-        self._visits = Ahead(lambda: Visit.begin(command), min(ahead, self.is_client))
+        self._visits = Ahead(self.invite, min(ahead, self.is_client))
         self._kept: tuple[Program, Figures] | None = None
         self._changed = 0  # servers in a row that were not left as they were found
         self.keeps = processes.LINUX  # where it can be seen whether a server is as it was
@@ -52,7 +62,11 @@ class Starter:
 
     def begin(self, host: str = HOST, port: int | None = None, **options: Any) -> Program:
         """Start a server in the tier of this run; see Program for the options."""
-        return Program(self.command, host, port, **{"boxed": self.tier == BOX} | options)
+        return Program(self.command, host, port, tier=self.tier, limits=self.limits, **options)
+
+    def invite(self, **options: Any) -> Visit:
+        """Start a client in the tier of this run; see Visit.begin for the options."""
+        return Visit.begin(self.command, tier=self.tier, limits=self.limits, **options)
 
     def next(self) -> Program:
         """Return a server that was started a moment ago and that nobody has spoken to."""
@@ -138,13 +152,15 @@ class Bench:
         self.transcript.act("server = start()" if usual else f"server = start({host!r}, {port!r}, {defaults!r})")
         if port is None and not defaults:
             return self._ready_on_a_free_port(self.starter.next if usual else lambda: self.starter.begin(host))
-        return self._ready(self.starter.begin(host, port, defaults=defaults, private=defaults and can_be_private()))
+        private = defaults and self.starter.tier == PLAIN and can_be_private()
+        return self._ready(self.starter.begin(host, port, defaults=defaults, private=private))
 
     def start_again(self, before: Subject) -> Subject:
         """Start the program on the port that it had before (and in its network, which may remember it)."""
         self.transcript.act("server = start_again(server)")
         program = before.program
-        return self._ready(self.starter.begin(program.host, program.port, boxed=program.box or False))
+        again = {} if program.place.shares_network else {"place": program.place}
+        return self._ready(self.starter.begin(program.host, program.port, **again))
 
     def _ready_on_a_free_port(self, begin: Callable[[], Program]) -> Subject:
         """Start the program; where somebody else took its port in the meantime, start it on another one."""
@@ -170,7 +186,7 @@ class Bench:
         """Start a client, told to connect to a listener of the harness; see Visit.begin for the options."""
         words = ", ".join(f"{name}={value!r}" for name, value in options.items())
         self.transcript.act(f"host, client = invite({words})")
-        visit = Visit.begin(self.starter.command, **options) if options else self.starter.next_visit()
+        visit = self.starter.invite(**options) if options else self.starter.next_visit()
         visitor = Visitor(visit.program, self.transcript, self.starter.patience, visit.listener)
         self.subjects.append(visitor)
         return visitor
@@ -195,6 +211,12 @@ def _wait_listening(program: Program, patience: Patience) -> None:
             expected=f"{program.host}:{program.port}",
             received=elsewhere or "no listening socket at all",
         )
+
+
+def port_in_use(port: int) -> Hindered:
+    """Return what hinders a check that needs this very port."""
+    user = holder(port) or "another program"
+    return Hindered(f"port {port} is in use by {user}: end that program, then check again")
 
 
 def _why_it_ended(program: Program) -> str:

@@ -46,6 +46,12 @@ def dialogue():
 def write_script(verdict: Verdict, kind: str, command: Command, folder: Path) -> Path:
     """Write the script of a failed check into the folder of its run; return its path."""
     path = folder / f"{verdict.id}.py"
+    write_whole(path, script_of(verdict, kind, command))
+    return path
+
+
+def script_of(verdict: Verdict, kind: str, command: Command) -> str:
+    """Return the script of a failed check of a program that `command` starts, in its folder."""
     lines = list(verdict.script)
     may_end = verdict.role == "client" or any(ending in line for line in lines for ending in ENDINGS)
     if verdict.server != RUNNING and not may_end:
@@ -55,11 +61,10 @@ def write_script(verdict: Verdict, kind: str, command: Command, folder: Path) ->
         title=verdict.title,
         clause=verdict.clause,
         quote=verdict.quote,
-        name=path.name,
+        name=f"{verdict.id}.py",
         command=words,
         folder=str(command.folder),
         dialogue="\n".join(f"    {line}" for line in lines),
     )
     parts = [prelude.read_text(encoding="utf-8") for prelude in PRELUDES.get(kind, (PRELUDE,))]
-    write_whole(path, head + "\n\n".join(parts) + TAIL)
-    return path
+    return head + "\n\n".join(parts) + TAIL

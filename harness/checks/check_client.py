@@ -3,13 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from harness.checks.bench import Bench
+from harness.checks.bench import Bench, port_in_use
 from harness.checks.mark import check
-from harness.checks.verdict import Blocked, Hindered
+from harness.checks.verdict import Blocked
 from harness.checks.visitor import CAN_INTERRUPT, DEFAULT_PORT, WAITS, Visitor
-from harness.launch.private import can_be_private
 from harness.launch.program import HOST
-from harness.launch.sockets import holder
 from harness.wire import Peer, Transcript
 from harness.wire.fuzz import under_all
 from harness.wire.segments import Chunks, segmentations
@@ -68,14 +66,10 @@ def check_has_default_server(bench: Bench) -> None:
     """Without arguments the client connects to 127.0.0.1:5555."""
     if bench.starter.command.fills_in_address:
         raise Blocked("the command line names the address itself, so the program's defaults cannot be seen")
-    if can_be_private():
-        client = bench.invite(private=True)
-    else:
-        try:
-            client = bench.invite(defaults=True)
-        except OSError:
-            user = holder(DEFAULT_PORT) or "another program"
-            raise Hindered(f"port {DEFAULT_PORT} is in use by {user}: end that program, then check again") from None
+    try:
+        client = bench.invite(defaults=True)
+    except OSError:
+        raise port_in_use(DEFAULT_PORT) from None
     client.accept()
 
 

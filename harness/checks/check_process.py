@@ -2,15 +2,16 @@
 
 import sys
 
-from harness.checks.bench import Bench
+from harness.checks.bench import Bench, port_in_use
 from harness.checks.mark import check
 from harness.checks.subject import Subject
-from harness.checks.verdict import Blocked, Hindered
+from harness.checks.verdict import Blocked
 from harness.launch.ports import reserved_port
 from harness.launch.private import can_be_private
 from harness.launch.program import HOST
 from harness.launch.sockets import holder
-from harness.launch.tiers import PLAIN
+from harness.launch.tiers import PLAIN, RULESET
+from harness.wire import Fault
 
 DEFAULT_PORT = 5555
 
@@ -61,12 +62,17 @@ def check_has_default_address(bench: Bench) -> None:
     """Without arguments the program listens on 127.0.0.1:5555."""
     if bench.starter.command.fills_in_address:
         raise Blocked("the command line names the address itself, so the program's defaults cannot be seen")
-    if bench.starter.tier == PLAIN and not can_be_private():
+    if bench.starter.tier == RULESET or (bench.starter.tier == PLAIN and not can_be_private()):
         with reserved_port(HOST, DEFAULT_PORT):  # wait for a kit that is making this very check
-            user = holder(DEFAULT_PORT)
-        if user:
-            raise Hindered(f"port {DEFAULT_PORT} is in use by {user}: end that program, then check again")
-    bench.start(HOST, DEFAULT_PORT, defaults=True).expect_listening_only_on(HOST)
+            if holder(DEFAULT_PORT):
+                raise port_in_use(DEFAULT_PORT)
+    try:
+        bench.start(HOST, DEFAULT_PORT, defaults=True).expect_listening_only_on(HOST)
+    except Fault:
+        program = bench.subjects[-1].program
+        if program.status is not None and program.port_was_taken():
+            raise port_in_use(DEFAULT_PORT) from None
+        raise
 
 
 @check(

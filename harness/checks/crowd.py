@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from harness.checks.subject import Subject
 from harness.checks.verdict import Blocked
-from harness.launch.limits import TooFew, can_limit, own_descriptors
+from harness.launch.descriptors import TooFew, can_limit, own_descriptors
 from harness.wire import Fault, Peer
 from harness.wire.transcript import SERVER, Kind
 

@@ -11,7 +11,7 @@ from harness.checks.chat import parse
 from harness.checks.crowd import OTHERS, allow
 from harness.checks.subject import Subject
 from harness.checks.verdict import Blocked, Hindered
-from harness.launch.limits import OURSELVES, can_limit, most_descriptors, own_descriptors
+from harness.launch.descriptors import OURSELVES, can_limit, most_descriptors, own_descriptors
 from harness.wire import Fault
 from harness.wire.deadline import Deadline
 from harness.wire.transcript import SERVER, Kind

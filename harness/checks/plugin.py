@@ -6,7 +6,7 @@ pytest the options below make one.
 
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
 from harness.launch import LaunchError, parse_command
 from harness.launch.command import python_program
+from harness.launch.limits import Limits
 from harness.wire import Fault, Peer, Transcript
 
 
@@ -43,6 +44,7 @@ class Run:
     beside: Beside = field(default_factory=Beside)
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
     around: Callable[[], AbstractContextManager[None]] = nullcontext  # each check; it may raise KeyboardInterrupt
+    further: Sequence[Path] = ()  # files with checks that are not the kit's own
 
     def places(self) -> dict[str, int]:
         """Return the place of each check of the lab in the order of the steps; the gate comes before all."""
@@ -54,6 +56,8 @@ class Run:
         while self.untold and self.untold[0] in self.verdicts:
             self.on_verdict(self.verdicts[self.untold.pop(0)])
 
+
+BEYOND = "A program that takes without end would take it from everybody else on the machine, so it was ended (SIGKILL)."
 
 RUN = pytest.StashKey[Run]()
 TRANSCRIPT = pytest.StashKey[Transcript]()
@@ -77,7 +81,11 @@ def pytest_configure(config: pytest.Config) -> None:
     lab = load_course().lab(config.getoption("--lab") or "1")
     target = config.getoption("--target")
     seed = config.getoption("--seed")
-    starter = Starter(parse_command(target) if target else python_program(LABS / lab.program), lab.kind)
+    starter = Starter(
+        parse_command(target) if target else python_program(LABS / lab.program),
+        lab.kind,
+        limits=Limits().with_values(lab.limits),
+    )
     config.add_cleanup(lambda: starter.__exit__())
     config.stash[RUN] = Run(
         lab=lab,
@@ -270,6 +278,13 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
         verdict.output = "\n".join(
             text.strip("\n") for text in (program.output.stdout.text(), program.output.stderr.text()) if text.strip()
         )[-4000:]
+    for subject in bench.subjects:
+        if subject.program.limit:
+            verdict.limit = subject.program.limit
+            verdict.message = f"ended: {subject.program.ended_because}, in the check {verdict.id}"
+            verdict.why = BEYOND
+            verdict.expected = verdict.received = ""
+            verdict.difference = None
 
 
 def _told(verdict: Verdict) -> str:

@@ -56,7 +56,12 @@ def modules_of(lab: Lab) -> list[str]:
 def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> list[Verdict]:
     """Make the checks once; return the verdicts in order. Raises KitError when pytest itself fails."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    arguments = [*modules_of(run.lab), *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}"))]
+    arguments = [
+        *("-c", str(CHECKS / "pytest.ini")),  # further files may lie anywhere
+        *modules_of(run.lab),
+        *map(str, run.further),
+        *(word for name in NOT_NEEDED for word in ("-p", f"no:{name}")),
+    ]
     arguments += ["-k", keyword] * bool(keyword) + ["-x"] * stop_at_first
     run.verdicts, run.beside = {}, Beside()
     run.starter.begin_round()
@@ -71,19 +76,24 @@ def make_checks(run: Run, keyword: str = "", stop_at_first: bool = False) -> lis
     return sorted(run.verdicts.values(), key=lambda verdict: places[verdict.id])
 
 
-def merge(rounds: list[list[Verdict]]) -> list[Verdict]:
-    """Merge several rounds of the same checks: the worst outcome of each counts, and how often it came."""
+def merge(rounds: list[list[Verdict]], majority: bool = False) -> list[Verdict]:
+    """Merge several rounds of the same checks; how often each did not hold is noted.
+
+    The worst outcome of each counts; with `majority`, one that held in more than half of its rounds holds.
+    """
+    by_id: dict[str, list[Verdict]] = {}
+    for verdict in (one for verdicts in rounds for one in verdicts):
+        by_id.setdefault(verdict.id, []).append(verdict)
+    return [_merged(made, majority) for made in by_id.values()]
+
+
+def _merged(made: list[Verdict], majority: bool) -> Verdict:
     order = [Status.PASS, Status.BLOCKED, Status.FAIL, Status.ERROR]
-    merged: dict[str, Verdict] = {}
-    for verdicts in rounds:
-        for verdict in verdicts:
-            known = merged.setdefault(verdict.id, verdict)
-            worst = max(known, verdict, key=lambda one: order.index(one.status))
-            attempts = known.attempts + (known is not verdict)
-            failures = known.failures + (verdict.status is not Status.PASS)
-            worst.attempts, worst.failures = attempts, failures
-            merged[verdict.id] = worst
-    return list(merged.values())
+    failures = sum(one.status is not Status.PASS for one in made)
+    holds = majority and 2 * failures < len(made)
+    counts = (min if holds else max)(made, key=lambda one: order.index(one.status))
+    counts.attempts, counts.failures = len(made), failures
+    return counts
 
 
 def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) -> dict[str, Any]:
@@ -91,13 +101,21 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
     for verdict in verdicts:
         if verdict.status is Status.FAIL and verdict.script:
             verdict.by_hand = write_script(verdict, run.lab.kind, run.starter.command, folder).name
-    outcome = {
+    outcome = outcome_of(run, verdicts, target)
+    results.save(folder, outcome)
+    return outcome
+
+
+def outcome_of(run: Run, verdicts: list[Verdict], target: str) -> dict[str, Any]:
+    """Return the results of a run as they stand in results.json."""
+    return {
         "lab": run.lab.number,
         "step": run.step.id if run.step else None,
         "title": run.lab.title,
         "target": target,
         "seed": run.seed,
         "tier": run.starter.tier,
+        "limits": run.starter.limits.as_dict(),
         "recipes": "exact" if LINUX else "short waits",  # how it is known what the server has read
         "any_model": run.any_model,
         "versions": results.surroundings(),
@@ -105,5 +123,3 @@ def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) 
         "max_points": sum(verdict.max_points for verdict in verdicts),
         "checks": [verdict.as_dict() for verdict in verdicts],
     }
-    results.save(folder, outcome)
-    return outcome

@@ -45,6 +45,7 @@ class Verdict:
     why: str = ""
     hint: str = ""
     role: str = "server"  # what the program under test is: "server" or "client"
+    limit: str = ""  # the limit beyond which the program went, so that it was ended
     server: str = ""  # how the program ended, or that it runs
     output: str = ""  # the end of what it printed
     by_hand: str = ""  # the script that shows the fault, in the folder of the run

@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from harness.checks.tested import Tested
 from harness.launch import Command, Program
-from harness.launch.private import PrivateListener
+from harness.launch.limits import LIMITS, Limits
+from harness.launch.private import PrivateListener, can_be_private
 from harness.launch.processes import send_signal
 from harness.launch.program import HOST
 from harness.launch.sockets import Address, Connection, is_connecting
 from harness.launch.streams import Stdin
+from harness.launch.tiers import PLAIN, open_place
 from harness.wire import Fault, Listener, Peer
 from harness.wire.link import FLOOD
 from harness.wire.transcript import Kind
@@ -55,28 +58,33 @@ class Visit:
         full: bool = False,
         nobody: bool = False,
         defaults: bool = False,
-        private: bool = False,
+        tier: str = PLAIN,
+        limits: Limits = LIMITS,
     ) -> "Visit":
         """Start a client that is told to connect to a listener (on `host`, the buffer of its connections that small).
 
         With `full` the listener answers nobody, with `nobody` there is none. With `defaults` the client is told
-        nothing, and is expected on 127.0.0.1:5555 (of a network of its own, if `private`).
+        nothing, and is expected on 127.0.0.1:5555 (of a network of its own, where it can have one).
         """
-        stdin = Stdin.TERMINAL if terminal else Stdin.PIPE
         if timeout is not None:
             command = replace(command, words=(*command.words, "--timeout", f"{timeout:g}"))
+        start = partial(
+            Program, command, stdin=Stdin.TERMINAL if terminal else Stdin.PIPE, limits=limits, defaults=defaults
+        )
         if nobody:
-            return cls(Program(command, host, stdin=stdin), None)
-        if private:
+            return cls(start(host, tier=tier), None)
+        if defaults and tier == PLAIN and can_be_private():
             inside = PrivateListener(HOST, DEFAULT_PORT)
-            program = Program(command, HOST, DEFAULT_PORT, defaults=True, private=inside, stdin=stdin)
+            program = start(HOST, DEFAULT_PORT, private=inside)
             return cls(program, Listener(sock=inside.receive()))
         with ExitStack() as stack:
-            listener = Listener(host, DEFAULT_PORT if defaults else 0, receive_buffer)
+            place = stack.enter_context(open_place(tier, command, limits))  # its network has to be there first
+            port = DEFAULT_PORT if defaults else 0
+            listener = Listener(host, port, receive_buffer, new_socket=place.new_socket)
             stack.callback(listener.close)
             if full:
                 listener.fill()
-            program = Program(command, listener.host, listener.port, defaults=defaults, stdin=stdin)
+            program = start(listener.host, listener.port, place=place)
             stack.pop_all()
         return cls(program, listener)
 
@@ -182,7 +190,11 @@ class Visitor(Tested):
         """Wait until its SYN is on the way to a listener that does not answer."""
         self.transcript.act("client.wait_connecting()")
         deadline = self.patience.deadline(CONNECT_PATIENCE)
-        while self.program.status is None and not is_connecting(self.address) and deadline.remaining():
+        while (
+            self.program.status is None
+            and not is_connecting(self.address, self.program.place.of_network)
+            and deadline.remaining()
+        ):
             time.sleep(0.002)  # polls the kernel's table
 
     # What is expected of it

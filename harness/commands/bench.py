@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.commands.choose import lab_and_step, program_of
+from harness.commands.choose import lab_and_step, limits_of, program_of, tier_of
 from harness.commands.loading import Job, load_and_report
 from harness.course import Lab, load_course
 from harness.errors import UsageError
+from harness.launch.limits import Limits
+from harness.launch.tiers import BOX
 from harness.load.generators import Cluster, Generators, Local
 from harness.load.outcome import CannotLoad
 from harness.load.scenarios import Scenario, ScenarioError, scenario
@@ -34,8 +36,11 @@ def bench(args: argparse.Namespace) -> int:
         if chosen.load == "chat":
             chosen = chosen.with_values({"seed": str(args.seed)})
         loads, over = _loads(chosen, args)
+        tier = tier_of(args.tier)
+        if args.scheduler and tier == BOX:
+            raise UsageError("a box has a network of its own, which no other machine reaches: --scheduler takes others")
         with _generators(args) as generators:
-            sweep = Sweep(servers, loads, args.rounds, generators, args.host)
+            sweep = Sweep(servers, loads, args.rounds, generators, args.host, tier)
             own = {server_of(lab, own=True).name: lab for lab in _labs(args)} if args.own else {}
             return load_and_report(Job("bench", chosen.title, sweep, chosen, over, args.seed, own=own))
     except (ScenarioError, CannotLoad) as error:
@@ -58,7 +63,7 @@ def _servers(args: argparse.Namespace) -> Iterator[Server]:
     kind = labs[0].kind if labs else args.kind
     for target in args.target:
         command = program_of(load_course().labs[0], target)
-        yield Server(Path(command.words[-1]).name, command, kind)
+        yield Server(Path(command.words[-1]).name, command, kind, limits=limits_of(labs[0]) if labs else Limits())
 
 
 def server_of(lab: Lab, own: bool, reference: bool = False) -> Server:
@@ -66,7 +71,7 @@ def server_of(lab: Lab, own: bool, reference: bool = False) -> Server:
     if lab.kind not in ("echo", "chat"):
         raise UsageError(f"lab {lab.number} is neither an echo server nor a chat; try labs {SERVERS}")
     name = f"yours (lab {lab.number})" if own else f"lab {lab.number}"
-    return Server(name, program_of(lab, solution=not own), lab.kind, reference)
+    return Server(name, program_of(lab, solution=not own), lab.kind, reference, limits_of(lab))
 
 
 def _name_and_value(text: str) -> tuple[str, str]:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import results
-from harness.checks.bench import CLIENT, Starter
+from harness.checks.bench import Starter
 from harness.checks.verdict import Status, Verdict
-from harness.commands.choose import LAB, lab_and_step, next_step, program_of, shown, todo_line
+from harness.commands.choose import LAB, lab_and_step, limits_of, next_step, program_of, shown, tier_of, todo_line
 from harness.course import Lab, Step
 from harness.course.progress import load_progress
 from harness.course.stubs import is_untouched
 from harness.errors import UsageError
 from harness.launch import LaunchError
-from harness.launch.tiers import PLAIN, hindrance
 
 if TYPE_CHECKING:
     from harness.checks.plugin import Run
@@ -43,21 +42,11 @@ def check(args: argparse.Namespace) -> int:
 def examine(args: argparse.Namespace, lab: Lab, step: Step | None, around: Around = nullcontext) -> int:
     """Make the checks, each inside of `around`, print what holds and what does not, and note it; return the status."""
     command = program_of(lab, args.target, args.solution)
-    _check_tier(lab, args.tier)
     try:
-        with Starter(command, lab.kind, tier=args.tier) as starter:
+        with Starter(command, lab.kind, tier=tier_of(args.tier), limits=limits_of(lab)) as starter:
             return _examine(args, lab, step, starter, around)
     except LaunchError as error:
         raise UsageError(str(error)) from None
-
-
-def _check_tier(lab: Lab, tier: str) -> None:
-    if tier != PLAIN and lab.kind == CLIENT:
-        raise UsageError(
-            f"--tier {tier} is for servers; lab {lab.number} is a client, which is checked in the tier plain"
-        )
-    if why := hindrance(tier):
-        raise UsageError(f"--tier {tier} is not to be had here: {why}")
 
 
 def _examine(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter, around: Around) -> int:

@@ -13,6 +13,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
     from harness.launch import Command
+    from harness.launch.limits import Limits
 
 LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
 
@@ -42,6 +43,27 @@ def next_step(within: Lab | None = None) -> Step | None:
     done = load_progress().done
     labs = load_course().labs if within is None else [within]
     return next((step for lab in labs for step in lab.steps if step.id not in done), None)
+
+
+def limits_of(lab: Lab) -> "Limits":
+    """Return what the program of a lab may use."""
+    from harness.launch.limits import Limits, LimitsError
+
+    try:
+        return Limits().with_values(lab.limits)
+    except LimitsError as error:
+        raise UsageError(f"harness/course/course.toml: {error}") from None
+
+
+def tier_of(name: str) -> str:
+    """Return the tier of containment that is asked for; `best` is the best one that this machine offers."""
+    from harness.launch.tiers import best, hindrance
+
+    if name == "best":
+        return best()
+    if why := hindrance(name):
+        raise UsageError(f"--tier {name} is not to be had here: {why}")
+    return name
 
 
 def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "Command":

@@ -57,7 +57,7 @@ def doctor(_: argparse.Namespace) -> int:
     print(f"System        {platform.system()} {platform.release()}, {os.cpu_count()} cores")
     for tier, what in TIERS.items():
         why = hindrance(tier)
-        print(f"{'Containment':<13} {tier:<5} {f'no: {why}' if why else f'yes ({what})'}")
+        print(f"{'Containment':<13} {tier:<8} {f'no: {why}' if why else f'yes ({what})'}")
     exact = "netlink" if sockdiag.can_ask() else "/proc" if linux else "no: short waits instead, marked in the results"
     print(f"Exact recipes {exact}")
     print(f"Descriptors   {_descriptors()}")

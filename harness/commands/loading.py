@@ -137,7 +137,7 @@ def _talks(sweep: Sweep) -> dict[str, list[dict[str, object]]]:
     found = {}
     for server in sweep.servers:
         try:
-            found[server.name] = as_rows(talk(server))
+            found[server.name] = as_rows(talk(server, sweep.tier))
         except LoadFault as error:
             sweep.faults.setdefault(server.name, f"{server.name}, 2 clients: {error}")
     return found
@@ -161,6 +161,7 @@ def _described(job: Job) -> dict[str, Any]:
         "over": job.over,
         "closed": load.rate is None,
         "rounds": sweep.rounds,
+        "tier": sweep.tier,
         "generators": sweep.generators.number,
         "seed": job.seed,
     }

@@ -48,6 +48,7 @@ class Lab:
     speed: dict[str, int] = field(
         default_factory=dict
     )  # points, by the part of the reference's throughput from which on
+    limits: dict[str, int] = field(default_factory=dict)  # of its program, see harness/launch/limits.py
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -108,14 +109,15 @@ class Course:
 def load_course(path: Path = MANIFEST) -> Course:
     """Read a manifest."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Course(data["title"], tuple(_lab(entry) for entry in data["lab"]))
+    return Course(data["title"], tuple(_lab(entry, data.get("limits", {})) for entry in data["lab"]))
 
 
-def _lab(entry: dict[str, object]) -> Lab:
+def _lab(entry: dict[str, object], limits: dict[str, int]) -> Lab:
     fields = dict(entry)
     number = fields["number"]
     steps = tuple(Step(lab=number, **_tuples(step)) for step in fields.pop("step"))  # type: ignore
-    return Lab(steps=steps, **_tuples(fields))  # type: ignore[arg-type]
+    own = limits | fields.pop("limits", {})  # type: ignore[operator]
+    return Lab(steps=steps, limits=own, **_tuples(fields))  # type: ignore[arg-type]
 
 
 def _tuples(fields: dict[str, object]) -> dict[str, object]:

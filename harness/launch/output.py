@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import IO
 
 KEPT = 64 * 1024  # bytes kept of the beginning, and as many of the end, of each stream
-LIMIT = 32 * 1024 * 1024  # bytes of both streams together, above which a program is ended
 
 
 class Stream:
@@ -40,10 +39,13 @@ class Stream:
 class Output:
     """Drains a program's standard output and error in a thread, so that it never has to wait."""
 
-    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], overflow: Callable[[], None], kept: int = KEPT) -> None:
+    def __init__(
+        self, stdout: IO[bytes], stderr: IO[bytes], most: int, overflow: Callable[[], None], kept: int = KEPT
+    ) -> None:
+        """Call `overflow` when both together are more than `most` bytes (0: no limit)."""
         self.stdout = Stream(kept)
         self.stderr = Stream()
-        self._overflow = overflow
+        self._most, self._overflow = most, overflow
         self._changed = threading.Condition()
         self._sources = {stdout: self.stdout, stderr: self.stderr}
         self._thread = threading.Thread(target=self._drain, name="output", daemon=True)
@@ -86,7 +88,7 @@ class Output:
         with self._changed:
             self._sources[source].add(data)
             self._changed.notify_all()
-        if self.stdout.total + self.stderr.total > LIMIT:
+        if 0 < self._most < self.stdout.total + self.stderr.total:
             self._overflow()
         return bool(data)
 

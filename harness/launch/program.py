@@ -9,38 +9,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from harness.launch import figures, limits, processes, sockets
-from harness.launch.box import Box, BoxedProcess
+from harness.launch import figures, processes, sockets
 from harness.launch.command import Command, LaunchError
-from harness.launch.output import KEPT, LIMIT, Output
-from harness.launch.ports import any_port, is_free, reserved_port
-from harness.launch.private import PrivateListener, in_private_network
+from harness.launch.limits import LIMITS, MIB, Limits
+from harness.launch.network import Network
+from harness.launch.output import KEPT, Output
+from harness.launch.private import PrivateListener
 from harness.launch.streams import Stdin, Streams
+from harness.launch.tiers import PLAIN, open_place
+from harness.launch.tiers.place import Place, Stored, open_places
+from harness.launch.tiers.plain import Plain
+from harness.launch.watch import watch
 
 HOST = "127.0.0.1"
-MARK = "SOCKET_LAB_KIT_PROGRAM"
-PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "TZ",
-    "SYSTEMROOT",
-    "PATHEXT",
-    "COMSPEC",
-    "TEMP",
-    "USERPROFILE",
-)
-
-_started: dict[int, "Program"] = {}  # those that have not been closed yet, by the id of the child that each is to us
+BY_KERNEL = {-getattr(signal, "SIGXCPU", 0): "cpu", -getattr(signal, "SIGXFSZ", 0): "file"}  # it ends who goes beyond
 
 
 @atexit.register
 def end_what_is_left() -> None:
     """End what an interruption kept from being closed, or even from being noted: nothing outlives us."""
-    for program in list(_started.values()):
-        program.close()
+    for place in list(open_places.values()):
+        place.close()
     for child in processes.adopted():
         processes.kill(processes.tree(child))
         os.waitpid(child, 0)
@@ -65,98 +54,63 @@ class Program:
         defaults: bool = False,
         private: bool | PrivateListener = False,
         stdin: Stdin = Stdin.NOTHING,
-        boxed: bool | Box = False,
+        tier: str = PLAIN,
+        limits: Limits = LIMITS,
+        place: Place | None = None,
     ) -> None:
         """Start `command`, told to listen on `host` and on a port that is free (or `port`, where given).
 
         With `defaults` it is told nothing, and expected on `host` and `port`. With `private` it runs in a network
         of its own, where every port is free, but where nobody can talk to it but through a PrivateListener.
-        With a `stdin` it can be typed at (`keyboard`), and all that it prints is kept. A program that is `boxed` (in a
-        box of its own, or in that of a program which was killed) sees little, and is reached by new_socket() alone.
-        Raises LaunchError where the command cannot be executed.
+        With a `stdin` it can be typed at (`keyboard`), and all that it prints is kept. It is held in a `tier` of
+        containment, or in the `place` that another one had which was killed, and is reached by new_socket() alone;
+        beyond its `limits` it is ended. Raises LaunchError where the command cannot be executed.
         """
         processes.adopt_orphans()
         processes.let_children_heed_signals()
         self.command = command
+        self.limits = limits
         self.ended_because: str | None = None
+        self.limit: str | None = None  # the name of the one that it went beyond
         self.listens_on: sockets.Address | None = None
-        self._mark = f"{MARK}={os.urandom(8).hex()}"
-        self.box: Box | None = None
-        self._process: subprocess.Popen[bytes] | BoxedProcess
         with ExitStack() as stack:
-            if boxed:
-                port = port if port is not None else any_port()
-            elif port is None or (defaults and not private):
-                port = stack.enter_context(reserved_port(host, port))
-            self.host, self.port = host, port
+            if place is None:
+                place = Plain(limits, private) if private else open_place(tier, command, limits)
+            stack.callback(place.close)
+            if port is None or (defaults and not private):
+                port = stack.enter_context(place.port(host, port))
+            self.place, self.host, self.port = place, host, port
             words = command.arguments(*((None, None) if defaults else (host, port)))
             streams = Streams(stdin)
             stack.callback(streams.close)
-            if boxed:
-                self.box = boxed if isinstance(boxed, Box) else Box(command, self._environment())
-                stack.callback(self.box.close)
-                self._process = BoxedProcess(self.box, words, command.folder)
-                stack.callback(self._process.close)
-            else:
-                self._process = self._begin(words, private, streams)
+            self._process = place.begin(words, command.folder, streams, port)
             self._resources = stack.pop_all()
-        self._child = self.box.pid if self.box else self._process.pid
         assert self._process.stderr is not None
         self.at_terminal = streams.is_terminal
         stdout, self.keyboard = streams.of(self._process)
         streams.close()
-        kept = KEPT if stdin is Stdin.NOTHING else LIMIT
-        self.output = Output(stdout, self._process.stderr, self._print_limit, kept)
-        _started[self._child] = self
-
-    def _begin(self, words: list[str], private: bool | PrivateListener, streams: Streams) -> "subprocess.Popen[bytes]":
-        inside = private if isinstance(private, PrivateListener) else None
-        if private:
-            words = in_private_network(words, inside)
-        try:
-            return subprocess.Popen(
-                streams.before(words),
-                stdin=streams.stdin,
-                stdout=streams.stdout,
-                stderr=subprocess.PIPE,
-                cwd=self.command.folder,
-                env=self._environment() | {"TERM": "xterm"} if streams.is_terminal else self._environment(),
-                start_new_session=True,
-                pass_fds=[inside.descriptor] if inside else [],
-            )
-        except OSError as error:
-            place = "" if self.command.folder.is_dir() else f" in {str(self.command.folder)!r}"
-            raise LaunchError(f"cannot run {words[0]!r}{place}: {error.strerror or error}") from None
+        kept = KEPT if stdin is Stdin.NOTHING else limits.output * MIB
+        self.output = Output(stdout, self._process.stderr, limits.output * MIB, lambda: self.end("output"), kept)
+        watch.add(self)
 
     @property
     def pid(self) -> int:
-        """Its first process; raises LaunchError where a box turns out not to stand, or not to execute the command."""
+        """Its first process; raises LaunchError where it turns out that the command cannot be executed."""
         return self._process.pid
 
-    def _environment(self) -> dict[str, str]:
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        name, value = self._mark.split("=")
-        return environment | {name: value, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
-
-    def _print_limit(self) -> None:
-        self.ended_because = f"it printed more than {LIMIT // 1024 // 1024} MiB"
+    def end(self, limit: str) -> None:
+        """End it at once, for it went beyond a limit."""
+        if self.limit is None:
+            self.limit, self.ended_because = limit, self.limits.words(limit)
         processes.kill(self.members())
 
     def members(self) -> list[int]:
         """Return the processes of this program, those left by parents that have ended included."""
-        if self.box:
-            return self.box.members()
-        found = processes.tree(self.pid) if self._process.poll() is None else []
-        for orphan in processes.adopted():
-            if orphan not in _started and self._owns(orphan):
-                found += processes.tree(orphan)
-        return list(dict.fromkeys(found))
+        return self.place.members()
 
-    def _owns(self, orphan: int) -> bool:
-        if processes.session_of(orphan) == self.pid or processes.carries(orphan, self._mark):
-            return True
-        # It left the session and cleared its environment: with one program running there is no doubt whose it is.
-        return set(_started) == {self.pid}
+    def stored(self) -> Stored | None:
+        """Return what it has written into files, where that can be told."""
+        return self.place.stored()
 
     @property
     def status(self) -> int | None:
@@ -191,30 +145,27 @@ class Program:
 
     def listening(self) -> set[sockets.Address]:
         """Return every address on which the program listens now."""
-        return sockets.listening(self.members(), self.box.diag() if self.box else None)
+        return sockets.listening(self.members(), self.place.diag())
 
     def connection(self, other: sockets.Address, own: sockets.Address | None = None) -> sockets.Connection | None:
         """Return the program's side of the connection to `other`, if the system shows it; `own` is its own address."""
-        own = own or self.address
-        if self.box:
-            return sockets.connection(self.box.init, own, other, self.box.diag())
-        return sockets.connection(self.pid if self.status is None else os.getpid(), own, other)
+        return sockets.connection(self.place.of_network, own or self.address, other, self.place.diag())
 
     def new_socket(self) -> socket.socket:
         """Return a TCP socket of the network in which the program lives."""
-        return self.box.new_socket() if self.box else socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        return self.place.new_socket()
+
+    def network(self) -> Network:
+        """Return a way into the program's network for another process of ours."""
+        return self.place.network()
 
     def allow_descriptors(self, number: int) -> None:
-        """Let each of its processes open descriptors below `number` only. Raises limits.TooFew."""
-        if not self.box:
-            limits.allow_descriptors(self.members(), number)
-            return
-        limits.check_descriptors(self.members(), number)
-        self.box.allow_descriptors(number)
+        """Let each of its processes open descriptors below `number` only. Raises descriptors.TooFew."""
+        self.place.allow_descriptors(number)
 
     def port_was_taken(self) -> bool:
         """Whether somebody else holds its port, so that it cannot listen there."""
-        return self.box is None and not is_free(self.host, self.port)
+        return self.place.port_was_taken(self.host, self.port)
 
     @property
     def address(self) -> sockets.Address:
@@ -275,6 +226,8 @@ class Program:
     def describe_end(self) -> str:
         """Say in words whether and how the program has ended."""
         status = self.status
+        if self.limit is None and status in BY_KERNEL:
+            self.end(BY_KERNEL[status])
         if self.ended_because:
             return f"it was ended: {self.ended_because}"
         if status is None:
@@ -285,33 +238,17 @@ class Program:
 
     def kill(self) -> None:
         """End the program at once, as a crash would (SIGKILL); what it printed stays readable."""
-        self._end_processes()
-
-    def _end_processes(self) -> None:
-        deadline = time.monotonic() + 5
-        ended: set[int] = set()  # not waited for yet; a zombie has no environment that would tell whose it is
-        while (members := self.members()) or ended:
-            processes.kill(members)
-            ended.update(pid for pid in members if pid not in _started)
-            ended = {pid for pid in ended if not processes.reap(pid)}
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.002)
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"cannot end the processes {members or ended} of {self.command}")
-        self._process.wait()
+        self.place.end()
 
     def close(self) -> None:
         """End the program and everything it started; give its port back."""
+        watch.remove(self)
         try:
-            if self.box:
-                self.box.close()
-            else:
-                self._end_processes()
+            self.place.close()
             self.output.finish(1.0)
             if self.keyboard:
                 self.keyboard.close(1.0)
         finally:
-            _started.pop(self._child, None)
             self._resources.close()
 
     def __enter__(self) -> "Program":

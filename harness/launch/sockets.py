@@ -66,12 +66,12 @@ def connection(pid: int, server: Address, client: Address, channel: socket.socke
     return None
 
 
-def is_connecting(server: Address) -> bool:
-    """Whether anybody's SYN to a server of this network namespace waits for its answer (Linux)."""
+def is_connecting(server: Address, pid: int) -> bool:
+    """Whether anybody's SYN to a server of the network namespace of a process waits for its answer (Linux)."""
     if not LINUX:
         return False
     wanted = _hex(server, False)
-    return any(fields[2] == wanted and fields[3] == SYN_SENT for fields in _table(os.getpid()))
+    return any(fields[2] == wanted and fields[3] == SYN_SENT for fields in _table(pid))
 
 
 def holder(port: int) -> str | None:

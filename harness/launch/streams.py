@@ -6,15 +6,18 @@ import struct
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from enum import Enum, auto
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING
 
 try:
     import fcntl
     import termios
 except ImportError:  # Windows
     fcntl = termios = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from harness.launch.tiers.place import Process
 
 HAS_TERMINALS = hasattr(os, "openpty")
 LINES, COLUMNS = 24, 80
@@ -33,18 +36,6 @@ class Stdin(Enum):
     TERMINAL = (
         auto()
     )  # which is its standard output as well; it echoes, and sends SIGINT for Ctrl-C (where there is one)
-
-
-class Started(Protocol):
-    """A process that was started, with the ends of its streams that are ours."""
-
-    @property
-    def stdin(self) -> IO[bytes] | None:
-        """Where it reads from, if that is ours to write."""
-
-    @property
-    def stdout(self) -> IO[bytes] | None:
-        """Where it prints to."""
 
 
 class Keyboard:
@@ -121,7 +112,25 @@ class Streams:
         """Return the command line that runs `words` on these streams."""
         return [sys.executable, "-I", "-S", "-c", ENTER, *words] if self.is_terminal else words
 
-    def of(self, process: Started) -> tuple[IO[bytes], Keyboard | None]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program shall know of them."""
+        return {"TERM": "xterm"} if self.is_terminal else {}
+
+    def ends(self, theirs: ExitStack) -> tuple[int, int, IO[bytes] | None, IO[bytes] | None]:
+        """Return the program's ends of its input and output, which `theirs` closes, and ours (None: not a pipe)."""
+        if self._its is not None:
+            return self._its, self._its, None, None
+        output, stdout = os.pipe()
+        theirs.callback(os.close, stdout)
+        ours = os.fdopen(output, "rb", buffering=0)
+        if self._kind is Stdin.NOTHING:
+            return theirs.enter_context(open(os.devnull, "rb")).fileno(), stdout, None, ours
+        stdin, keys = os.pipe()
+        theirs.callback(os.close, stdin)
+        return stdin, stdout, os.fdopen(keys, "wb", buffering=0), ours
+
+    def of(self, process: "Process") -> tuple[IO[bytes], Keyboard | None]:
         """Return our end of the output of the process that was started, and the keyboard if it has one."""
         if self._ours is not None:
             stdout = os.fdopen(self._ours, "rb", buffering=0)

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
 from harness.launch.processes import end_with
+
+RENEWED_AFTER = 50  # tasks: what one of them leaves behind in a worker does not add up
 
 Task = Callable[[], Any]  # something that can be pickled: a partial of a function of a module
 
@@ -46,14 +48,50 @@ class Workers:
             raise
         return [results[number] for number in range(len(tasks))]
 
+    def each(self, tasks: Iterable[Task]) -> Iterator[tuple[int, Any]]:
+        """Do any number of tasks; yield the number of each, from 0, and what it returned, as soon as it is done.
+
+        What a task raised is yielded in place of a result, and so is a WorkerDied, for the one whose worker died.
+        """
+        self._start()
+        waiting = enumerate(tasks)
+        busy: dict[int, int] = {}  # the number of the task that each worker has
+        done = [0] * self.number
+        while True:
+            for place in set(range(self.number)) - set(busy):
+                if done[place] >= RENEWED_AFTER:
+                    self._renew(place)
+                    done[place] = 0
+                if (next_one := next(waiting, None)) is not None:
+                    number, task = next_one
+                    self._workers[place][1].send(task)
+                    busy[place] = number
+            if not busy:
+                return
+            pipes = {self._workers[place][1]: place for place in busy}
+            for ready in wait(list(pipes)):
+                place = pipes[cast("Connection", ready)]
+                number = busy.pop(place)
+                done[place] += 1
+                try:
+                    result = self._result(place)
+                except WorkerDied as died:
+                    self._renew(place)
+                    result = died
+                except Exception as error:
+                    result = error
+                yield number, result
+
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks, and our descriptors
         while len(self._workers) < self.number:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append((process, ours))
+            self._workers.append(_begin())
+
+    def _renew(self, place: int) -> None:
+        process, pipe = self._workers[place]
+        process.kill()
+        pipe.close()
+        process.join()
+        self._workers[place] = _begin()
 
     def _result(self, number: int) -> Any:
         process, pipe = self._workers[number]
@@ -80,6 +118,15 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _begin() -> tuple[Any, Connection]:
+    context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks, and our descriptors
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
 
 
 def _how(status: int | None) -> str:

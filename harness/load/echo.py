@@ -96,7 +96,7 @@ class _Client(Line):
 
 class _Echo(Engine):
     def __init__(self, load: EchoLoad, address: Address, share: Share, keep_spans: bool) -> None:
-        super().__init__(address)
+        super().__init__(address, share.network)
         self.load = load
         self.share = share
         self.keep_spans = keep_spans

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from harness.launch.network import Network
 from harness.load.histogram import Histogram
 from harness.load.outcome import SECOND, TENTH, CannotLoad, LoadFault, Outcome
 from harness.load.poller import READ, WRITE, Poller, poll_exactly
@@ -45,8 +46,9 @@ class Engine:
 
     precise = False  # whether sends are due at exact times: then the last SPIN before each is not slept
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, network: Network) -> None:
         self.address = address
+        self._new_socket = network.new_socket
         self.outcome = Outcome()
         self.active = 0  # connections that still have something to do
         self.began = 0
@@ -225,7 +227,9 @@ class Engine:
 
     def _connecting(self, line: Line) -> tuple[socket.socket, int]:
         try:
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            connection = self._new_socket()
+        except ConnectionError as error:
+            raise LoadFault(str(error)) from None
         except OSError as error:
             raise CannotLoad(
                 f"after {len(self._lines):,} clients this process may open no more descriptors ({error.strerror}): "

@@ -1,22 +1,21 @@
 """Where a load is made: in processes of this machine, or on the workers of a Dask cluster; their figures are added."""
 
-import re
-import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-from harness.launch.limits import TooFew, own_descriptors
+from harness.cluster import NoCluster, connected, workers_of
+from harness.launch.descriptors import TooFew, own_descriptors
+from harness.launch.network import Network
 from harness.launch.workers import WorkerDied, Workers
 from harness.load.engine import Address
 from harness.load.outcome import CannotLoad, Outcome, Share
 
 LOOK = 0.05  # seconds between two looks at what the server uses
 OWN_DESCRIPTORS = 64  # that a generator, or a server, has beside those of its clients
-FOUND_WITHIN = 10  # seconds until a scheduler answers
-SCHEDULER = re.compile(r"(\w+://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d+)")
 FAR_LOOK = 0.5  # seconds between two looks at whether all workers of a cluster are there
 
 
@@ -36,6 +35,17 @@ class Load(Protocol):
 
     def check(self, outcome: Outcome) -> None:
         """Raise LoadFault where what all generators together have heard shows a fault that none saw alone."""
+
+
+class Reached(Protocol):
+    """A server, and how to get to it."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+
+    def network(self) -> Network:
+        """Return a way into its network, for one generator."""
 
 
 class GeneratorDied(Exception):
@@ -77,12 +87,14 @@ class Local:
         self.number = number
         self._workers = Workers(number)
 
-    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+    def run(self, load: Load, server: Reached, watch: Callable[[], None]) -> Outcome:
         """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
         number = min(self.number, load.most_generators)
-        tasks = [partial(make, load, address, Share(one, number)) for one in range(number)]
         try:
-            return checked(load, self._workers.run(tasks, watch, LOOK))
+            with ExitStack() as stack:
+                shares = [Share(one, number, stack.enter_context(server.network())) for one in range(number)]
+                tasks = [partial(make, load, server.address, share) for share in shares]
+                return checked(load, self._workers.run(tasks, watch, LOOK))
         except WorkerDied as error:
             raise GeneratorDied(f"a generator died ({error}): nothing of this measurement counts") from None
 
@@ -102,27 +114,15 @@ class Cluster:
     def __init__(self, scheduler: str) -> None:
         """Raises CannotLoad when no scheduler answers there, or when it has no workers."""
         try:
-            from distributed import Client
-        except ImportError:
-            raise CannotLoad("--scheduler needs the package distributed: pip install distributed") from None
-        address = SCHEDULER.fullmatch(scheduler)
-        if not address:
-            raise CannotLoad(f"--scheduler takes an address such as tcp://127.0.0.1:8786; not {scheduler!r}")
-        connect: Any = Client  # it has no types
-        try:
-            # A client that finds nobody cannot be closed without noise: so first look whether somebody is there.
-            socket.create_connection((address["host"], int(address["port"])), FOUND_WITHIN).close()
-            self._client = connect(scheduler, timeout=FOUND_WITHIN, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise CannotLoad(f"no scheduler answers at {scheduler}: {error}; start one with: dask scheduler") from None
-        self._places = list(self._client.scheduler_info(n_workers=-1)["workers"])
+            self._client = connected(scheduler)
+        except NoCluster as error:
+            raise CannotLoad(str(error)) from None
+        self._places = workers_of(self._client)
         self.number = len(self._places)
-        if not self._places:
-            self._client.close()
-            raise CannotLoad(f"the scheduler at {scheduler} has no workers; start one with: dask worker {scheduler}")
 
-    def run(self, load: Load, address: Address, watch: Callable[[], None]) -> Outcome:
+    def run(self, load: Load, server: Reached, watch: Callable[[], None]) -> Outcome:
         """Make a load; call `watch` meanwhile. Raises as the load does, or GeneratorDied."""
+        address = server.address
         places = self._places[: load.most_generators]
         futures = [
             self._client.submit(make, load, address, Share(number, len(places)), workers=[place], pure=False, retries=0)
@@ -148,7 +148,7 @@ class Cluster:
             self._client.cancel(futures)
 
     def _look_for(self, places: list[str]) -> None:
-        there = self._client.scheduler_info(n_workers=-1)["workers"]
+        there = workers_of(self._client)
         for number, place in enumerate(places, start=1):
             if place not in there:
                 self._places = [one for one in self._places if one in there]

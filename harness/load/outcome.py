@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from harness.launch.network import OURS, Network
 from harness.load.histogram import Histogram
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -33,6 +34,7 @@ class Share:
 
     number: int = 0
     of: int = 1
+    network: Network = OURS  # in which the server is
 
 
 WHOLE = Share()

@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from harness.launch import Command, Figures, LaunchError, Program, ProgramEnded
-from harness.launch.limits import TooFew, own_descriptors
+from harness.launch.descriptors import TooFew, own_descriptors
+from harness.launch.limits import LIMITS, Limits
+from harness.launch.tiers import PLAIN
 from harness.load.chat import ChatLoad
 from harness.load.echo import EchoLoad, Service
 from harness.load.generators import OWN_DESCRIPTORS, Generators
-from harness.load.outcome import CannotLoad, LoadFault, Outcome, ServerFull, Span
+from harness.load.outcome import CannotLoad, LoadFault, Outcome, ServerFull, Share, Span
 
 START = 10.0  # seconds until a server listens
 PAUSED_TALK = EchoLoad(clients=2, requests=6, pause=0.03, duration=0.0, stagger=0.04)
@@ -28,6 +30,7 @@ class Server:
     command: Command
     kind: str = "echo"  # or "chat"
     reference: bool = False  # whether others are compared with it
+    limits: Limits = LIMITS
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Sweep:
     rounds: int
     generators: Generators
     host: str = LOCAL  # where servers listen, and what generators connect to
+    tier: str = PLAIN  # in which servers are held
     done: list[Measurement] = field(default_factory=list)
     full: dict[str, str] = field(default_factory=dict)  # by the server's name: from how many clients on, and why
     faults: dict[str, str] = field(default_factory=dict)
@@ -90,22 +94,23 @@ class Sweep:
     def _measure(self, turn: int, load: Load, server: Server) -> Measurement:
         if isinstance(load, EchoLoad):
             load = replace(load, service=_service(server))
-        with _running(server, self.host, load.clients) as program:
+        with _running(server, self.host, load.clients, self.tier) as program:
             watch = _Watch(program)
-            outcome = self.generators.run(load, program.address, watch.look)
+            outcome = self.generators.run(load, program, watch.look)
             watch.look_now()
             if not outcome.answers:
                 raise LoadFault("nothing was answered in the time that was measured")
             return Measurement(server, load, turn, outcome, watch.used(*outcome.measured))
 
 
-def talk(server: Server) -> list[Span]:
+def talk(server: Server, tier: str = PLAIN) -> list[Span]:
     """Let two clients talk with pauses, the second one beginning a little later; return who waited when.
 
     Raises LoadFault.
     """
-    with _running(server, LOCAL, PAUSED_TALK.clients) as program:
-        return replace(PAUSED_TALK, service=_service(server)).run(program.address, keep_spans=True).spans
+    with _running(server, LOCAL, PAUSED_TALK.clients, tier) as program, program.network() as network:
+        load = replace(PAUSED_TALK, service=_service(server))
+        return load.run(program.address, Share(network=network), keep_spans=True).spans
 
 
 def _service(server: Server) -> Service:
@@ -113,10 +118,14 @@ def _service(server: Server) -> Service:
 
 
 @contextmanager
-def _running(server: Server, host: str, clients: int) -> Iterator[Program]:
+def _running(server: Server, host: str, clients: int, tier: str) -> Iterator[Program]:
     """Start a server, with as many descriptors as it may need, and wait until it listens."""
     try:
-        with own_descriptors(clients + OWN_DESCRIPTORS), Program(server.command, host) as program:
+        most = max(server.limits.descriptors, 2 * clients)
+        limits = replace(server.limits, wall=0, cpu=0, descriptors=most)  # a load ends by itself
+        with ExitStack() as stack:
+            stack.enter_context(own_descriptors(clients + OWN_DESCRIPTORS))
+            program = stack.enter_context(Program(server.command, host, tier=tier, limits=limits))
             limit = time.monotonic() + START
             if not program.wait_listening(lambda: limit - time.monotonic()):
                 raise LoadFault("it does not listen")

@@ -19,15 +19,17 @@ class Listener:
         port: int = 0,
         receive_buffer: int | None = None,
         sock: socket.socket | None = None,
+        new_socket: Callable[[], socket.socket] = socket.socket,
     ) -> None:
         """Listen; `receive_buffer` (bytes) is that of the connections, and makes the client's small;
         they are then made to an address of their own.
 
-        A `sock` that listens already is taken over.
+        A `sock` that listens already is taken over; others are of the network in which `new_socket` makes them.
         """
         self._filling: list[socket.socket] = []
+        self._new_socket = new_socket
         if sock is None:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = new_socket()
             if receive_buffer:
                 keep_buffers_small(sock, receive_buffer)
                 host = address_like(host)
@@ -39,7 +41,7 @@ class Listener:
     def fill(self) -> None:
         """Keep everybody waiting from now on: with a full accept queue Linux answers no SYN (listen(2))."""
         while True:
-            visitor = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            visitor = self._new_socket()
             visitor.setblocking(False)
             visitor.connect_ex((self.host, self.port))
             if not wait_ready(visitor, write=True, timeout=LOOK)[1]:

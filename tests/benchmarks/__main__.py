@@ -16,6 +16,7 @@ TABLES = {  # what each is told, so that all take some four minutes together on 
     "servers.py": ("--rounds", "2", "--seconds", "0.3"),
     "scale.py": ("--rounds", "1", "--seconds", "1"),
     "waiting.py": ("--runs", "1"),
+    "tiers.py": ("--lives", "10", "--checks", "1"),
 }
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     began = time.monotonic()
     for name, words in TABLES.items():
         print(f"\n{name} {' '.join(words)}\n", flush=True)
-        if name != "waiting.py":
+        if name not in ("waiting.py", "tiers.py"):
             words += ("--peers", peers)
         if subprocess.run([sys.executable, str(HERE / name), *words]).returncode:
             print(f"{name} has failed", flush=True)

@@ -19,7 +19,7 @@ class Hearing(Engine):
     """The listeners of one generator, and all voices that they hear."""
 
     def __init__(self, clients: int, talkers: int, slow: int, address: Address, share: Share) -> None:
-        super().__init__(address)
+        super().__init__(address, share.network)
         self.clients, self.talkers, self.slow, self.share = clients, talkers, slow, share
         numbers = range(share.number, clients, share.of)
         self.guests = [

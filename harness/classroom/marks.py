@@ -1,0 +1,182 @@
+"""Marks: what the checks of a class came to, by student, lab and check, and what that is worth.
+
+All reports and exports are made from a Class alone, which is also what `grades.json` holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+
+
+class State(StrEnum):
+    """What is known of one student's lab. Only GRADED and NOTHING have a mark without a person's word."""
+
+    GRADED = "graded"
+    NOTHING = "not handed in"
+    REVIEW = "to be looked at"  # the harness failed, the time was over, or it could not be read: no zero by accident
+
+
+@dataclass(frozen=True)
+class CheckMark:
+    """One check of one student."""
+
+    status: str  # pass, fail, blocked, error
+    points: float
+    max_points: float
+    message: str = ""
+    limit: str = ""  # the name of a limit beyond which the program went
+    attempts: int = 1
+    failures: int = 0
+
+    @property
+    def unstable(self) -> bool:
+        """Whether it held in some rounds, and not in others."""
+        return 0 < self.failures < self.attempts
+
+
+@dataclass(frozen=True)
+class LabMark:
+    """One lab of one student."""
+
+    state: State
+    raw: float = 0.0  # points of its checks
+    max_points: float = 0.0
+    late_days: int = 0
+    deduction: float = 0.0  # points that lateness costs
+    override: dict[str, Any] | None = None  # {"points", "reason"}: what the instructor has decided
+    reason: str = ""  # for REVIEW: what is to be looked at
+    notes: tuple[str, ...] = ()
+    checks: Mapping[str, CheckMark] = field(default_factory=dict)
+    seconds: float = 0.0
+    tier: str = ""
+    results: str = ""  # the file with all evidence, as seen from the folder of the report
+
+    @property
+    def points(self) -> float | None:
+        """What it is worth; None as long as a person has not decided."""
+        if self.override:
+            return float(self.override["points"])
+        if self.state is State.REVIEW:
+            return None
+        return round(max(0.0, self.raw - self.deduction), 2)
+
+
+@dataclass(frozen=True)
+class StudentMark:
+    """One student, or one hand-in that belongs to nobody on the roster."""
+
+    key: str  # unique, and stable between runs
+    name: str
+    id: str = ""  # the learning platform's number
+    login: str = ""
+    email: str = ""
+    section: str = ""
+    handed_in: str = ""  # ISO 8601
+    notes: tuple[str, ...] = ()
+    labs: Mapping[int, LabMark] = field(default_factory=dict)
+    on_roster: bool = True
+    sid: str = ""  # the school's number
+
+    @property
+    def to_be_looked_at(self) -> bool:
+        """Whether a person has to decide something before there is a mark."""
+        return any(lab.points is None for lab in self.labs.values())
+
+
+@dataclass(frozen=True)
+class CheckInfo:
+    """One check that was made of everybody."""
+
+    id: str
+    title: str
+    step: str
+    points: float
+    hidden: bool = False  # students see neither its name nor what it found
+
+
+@dataclass(frozen=True)
+class LabInfo:
+    """One lab that was graded."""
+
+    number: int
+    title: str
+    handout: str
+    max_points: float
+    weight: float  # what all of its points count in the total
+    checks: tuple[CheckInfo, ...]
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class and its marks."""
+
+    title: str
+    when: str  # ISO 8601
+    seed: int
+    tier: str
+    kit: str  # version
+    rounds: int  # how often each check was made
+    rule: str  # "all" or "majority" of the rounds have to hold
+    labs: tuple[LabInfo, ...]
+    students: tuple[StudentMark, ...]
+    notes: tuple[str, ...] = ()  # for the instructor: a weak tier, hand-ins that belong to nobody
+
+    def lab(self, number: int) -> LabInfo:
+        """Return a lab that was graded."""
+        return next(lab for lab in self.labs if lab.number == number)
+
+    @property
+    def max_total(self) -> float:
+        """What all labs are worth together."""
+        return sum(lab.weight for lab in self.labs)
+
+    def total(self, student: StudentMark) -> float | None:
+        """Return what a student has, None as long as a person has not decided on all of it."""
+        total = 0.0
+        for lab in self.labs:
+            mark = student.labs.get(lab.number)
+            if mark is None:
+                continue
+            if mark.points is None:
+                return None
+            total += lab.weight * mark.points / lab.max_points if lab.max_points else 0.0
+        return round(total, 2)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it stands in grades.json: sums are written beside what they are made of."""
+        told = asdict(self)
+        told["schema"], told["max_total"] = SCHEMA, self.max_total
+        for student, row in zip(self.students, told["students"], strict=True):
+            row["total"] = self.total(student)
+            row["labs"] = {str(number): mark for number, mark in row["labs"].items()}
+            for number, mark in student.labs.items():
+                row["labs"][str(number)]["points"] = mark.points
+        return told
+
+
+def class_from(told: dict[str, Any]) -> Class:
+    """Read what as_dict() has returned."""
+    fields = {name: told[name] for name in ("title", "when", "seed", "tier", "kit", "rounds", "rule")}
+    labs = tuple(
+        LabInfo(**{**lab, "checks": tuple(CheckInfo(**check) for check in lab["checks"])}) for lab in told["labs"]
+    )
+    students = tuple(_student(row) for row in told["students"])
+    return Class(**fields, labs=labs, students=students, notes=tuple(told["notes"]))
+
+
+def _student(row: dict[str, Any]) -> StudentMark:
+    fields = {name: value for name, value in row.items() if name != "total"}
+    fields["notes"] = tuple(fields["notes"])
+    fields["labs"] = {int(number): _lab(mark) for number, mark in row["labs"].items()}
+    return StudentMark(**fields)
+
+
+def _lab(mark: dict[str, Any]) -> LabMark:
+    fields = {name: value for name, value in mark.items() if name != "points"}
+    fields["state"] = State(fields["state"])
+    fields["notes"] = tuple(fields["notes"])
+    fields["checks"] = {name: CheckMark(**check) for name, check in mark["checks"].items()}
+    return LabMark(**fields)
