@@ -24,9 +24,8 @@ def lines(results: dict[str, Any]) -> Iterator[str | Table]:
     if results["of_references"]:
         yield "With the solutions, the score is the part of a hand-in that stands there; it stands out from"
         yield results["of_references"]["why"] + "."
-    for work in works:
-        for note in work["notes"]:
-            yield f"  {safe(work['name'])}: {safe(note)}"
+    if noted := sum(bool(work["notes"]) for work in works):
+        yield f"Not everything could be compared, or counts: the report says what, of {noted} of them."
     if without := [safe(work["name"]) for work in hand_ins if not work["own"]]:
         yield f"Nothing of their own, beside what was handed out: {', '.join(without)}"
     if not results["pairs"]:

@@ -2,23 +2,18 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from harness.classroom.intake import HandIn
 from harness.classroom.similarity.lexer import Tokens, decoded, language_of, tokens_of
+from harness.course.layout import ROOT
 
 MOST_OF_A_FILE = 1 << 18  # bytes that are compared, some 7,000 lines
 MOST_OF_A_WORK = 1 << 20  # bytes
-MOST_FILES = 500  # of a work
-LEFT_OUT = {
-    "__pycache__",
-    "__MACOSX",
-    "node_modules",
-    "site-packages",
-    "venv",
-    "env",
-}  # folders; and all that begin with a dot
+HARNESS = "harness"  # the folder in which the kit lies in a copy of it
 
 
 @dataclass(frozen=True)
@@ -28,6 +23,7 @@ class Work:
     key: str
     name: str
     files: Mapping[str, bytes | Path]
+    notes: tuple[str, ...] = ()  # what its reader should know, in words
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,13 @@ class Reader:
 
     def read(self, work: Work) -> tuple[list[Source], list[str]]:
         """Return the programs of a work, and in words what of it is not compared."""
-        sources, notes = [], []
-        programs = [path for path in sorted(work.files) if language_of(path)]
-        if others := len(work.files) - len(programs):
-            notes.append(f"{others} {'file is' if others == 1 else 'files are'} no program")
+        sources, notes = [], list(work.notes)
+        written = [path for path in sorted(work.files) if not is_of_the_kit(path)]
+        programs = [path for path in written if language_of(path)]
+        if copied := len(work.files) - len(written):
+            notes.append(f"{_files(copied)} of the kit itself")
+        if others := len(written) - len(programs):
+            notes.append(f"{_files(others)} no program")
         left = MOST_OF_A_WORK
         for path, data, why in sorted(((path, *_contents(work.files[path])) for path in programs), key=_by_size):
             if why:
@@ -73,6 +72,10 @@ class Reader:
         return known
 
 
+def _files(number: int) -> str:
+    return "1 file is" if number == 1 else f"{number} files are"
+
+
 def _by_size(entry: tuple[str, bytes, str]) -> tuple[int, str]:
     """Order the small files first: a large one is not to take the place of the others."""
     return len(entry[1]), entry[0]
@@ -93,35 +96,22 @@ def _contents(file: bytes | Path) -> tuple[bytes, str]:
         return opened.read(MOST_OF_A_FILE + 1), ""
 
 
-def works_in(folder: Path) -> list[Work]:
-    """Return the works in a folder, a folder or a file for each, in the order of their names.
-
-    Links are not followed; what a system, an editor or a package manager has put there is left out.
-    """
-    works = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if _counts(entry):
-            is_folder = entry.is_dir(follow_symlinks=False)
-            found = dict(_walk(Path(entry.path), "")) if is_folder else {entry.name: Path(entry.path)}
-            works.append(Work(entry.name, entry.name if is_folder else Path(entry.name).stem, found))
-    return works
-
-
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder by their paths in it, MOST_FILES at most."""
-    ahead, found = [(folder, prefix)], 0
-    while ahead:
-        here, prefix = ahead.pop(0)
-        for entry in sorted(os.scandir(here), key=lambda entry: entry.name):
-            if not _counts(entry):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                ahead.append((Path(entry.path), f"{prefix}{entry.name}/"))
-            elif (found := found + 1) <= MOST_FILES:
-                yield f"{prefix}{entry.name}", Path(entry.path)
+def works_of(hand_ins: Iterable[HandIn]) -> list[Work]:
+    """Return what was handed in as works; those whose names are the same are told apart by their keys."""
+    named = [(one, ", ".join(map(str, one.students)) or one.origin) for one in hand_ins]
+    times = Counter(name for _, name in named)
+    return [
+        Work(
+            one.key,
+            name if times[name] == 1 else f"{name} ({one.key})",
+            one.files,
+            (one.reason, *one.notes) if one.reason else one.notes,
+        )
+        for one, name in named
+    ]
 
 
-def _counts(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(".") or entry.name in LEFT_OUT:
-        return False
-    return entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+def is_of_the_kit(path: str) -> bool:
+    """Whether a file that came with a hand-in lies where a module of this kit does, in a copy of all of it."""
+    parts = PurePosixPath(path).parts
+    return HARNESS in parts and ROOT.joinpath(*parts[parts.index(HARNESS) :]).is_file()
