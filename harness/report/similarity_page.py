@@ -40,8 +40,21 @@ def render(results: dict[str, Any]) -> str:
     return (
         page.environment()
         .get_template("similarity.html")
-        .render(results=results, meaning=MEANING, works=works, colours=COLOURS, sides=_sides(results))
+        .render(
+            results=results,
+            meaning=MEANING,
+            works=works,
+            colours=COLOURS,
+            sides=_sides(results),
+            foremost=[_foremost(pair["passages"]) for pair in results["pairs"]],
+        )
     )
+
+
+def _foremost(passages: list[dict[str, Any]]) -> int:
+    """Return the number of the passage that says most (much of it is rare, and it is long), 0 if there is none."""
+    numbers = range(1, len(passages) + 1)
+    return max(numbers, key=lambda one: (passages[one - 1]["rare"], passages[one - 1]["symbols"]), default=0)
 
 
 def _sides(results: dict[str, Any]) -> list[list[list[tuple[str, list[Line]]]]]:

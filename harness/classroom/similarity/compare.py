@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
+from statistics import median_low
 from typing import NamedTuple
 
 from harness.classroom.similarity.handed_out import HandedOut
@@ -47,7 +48,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Shared:
-    """A passage that two works share, and how many works besides have it, as far as fingerprints tell."""
+    """A passage that two works share, and how many works besides have most of it, as far as fingerprints tell."""
 
     passage: Passage
     rare: int  # symbols of it that stand in a rare fingerprint
@@ -204,16 +205,17 @@ class _Ruler:
 
     def _shared(self, pair: _Measure, passage: Passage) -> Shared:
         tokens = self.works[pair.first].parts[passage.first_file].source.tokens
-        tag, rare, at_most = TAGS[tokens.language], bytearray(passage.length), self.hand_ins
+        tag, rare, holders = TAGS[tokens.language], bytearray(passage.length), []
         for at in range(passage.length - GRAM + 1):
             begin = passage.first + at
             gram = tag + tokens.symbols[begin : begin + GRAM]
-            if gram in self.holders:
-                at_most = min(at_most, self.holders[gram])
+            if gram in self.works[pair.first].prints and gram in self.works[pair.second].prints:
+                holders.append(self.holders[gram])
             if gram in self.rare[pair.first]:
                 rare[at : at + GRAM] = b"\1" * GRAM
+        usual = median_low(holders) if holders else 0
         of_the_class = 1 if self.works[pair.second].is_reference else 2
-        return Shared(passage, sum(rare), max(0, at_most - of_the_class), at_most > few_of(self.hand_ins))
+        return Shared(passage, sum(rare), max(0, usual - of_the_class), usual > few_of(self.hand_ins))
 
 
 def _symbols(part: Part) -> tuple[str, bytes, tuple[Run, ...]]:
