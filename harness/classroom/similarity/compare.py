@@ -14,7 +14,6 @@ from harness.classroom.similarity.passages import Passage, passages
 from harness.classroom.similarity.winnow import GRAM, Run, fingerprints
 from harness.classroom.similarity.works import Reader, Source, Work
 
-LEAST = 10  # fingerprints that a pair must share to be told, whatever part of it they are
 LONG = 40  # symbols of a passage for which a pair is told alone, if few others have it
 TOP = 50  # pairs that are told, unless others are asked for
 MOST_LOOKED_AT = 300  # pairs that are not alike as a whole, in which a long passage is looked for
@@ -173,18 +172,16 @@ class _Ruler:
 
     def alike(self, measures: Iterable[_Measure], noise: Noise) -> list[_Measure]:
         """Return the pairs that are alike as a whole, the most alike first."""
-        found = [
-            one
-            for one in measures
-            if one.score >= noise.threshold and len(self.counted[one.first] & self.counted[one.second]) >= LEAST
-        ]
+        found = [one for one in measures if noise.is_exceeded(one.score, one.common)]
         return sorted(found, key=lambda one: (-one.score, one.first, one.second))
 
     def with_long_passages(self, measures: Iterable[_Measure], noise: Noise) -> Iterator[Pair]:
         """Yield the pairs that are not, but share a long passage which is rare; those with the most of it first."""
         if noise.rare_threshold is None:
             return
-        found = [one for one in measures if one.score < noise.threshold and one.rare >= noise.rare_threshold]
+        found = [
+            one for one in measures if one.rare >= noise.rare_threshold and not noise.is_exceeded(one.score, one.common)
+        ]
         for one in sorted(found, key=lambda one: (-one.rare, one.first, one.second))[:MOST_LOOKED_AT]:
             pair = self.pair(one, is_alike=False)
             if any(shared.rare >= LONG for shared in pair.passages):

@@ -24,7 +24,7 @@ LANGUAGES = {
     "script": (".sh", ".bash", ".pl", ".rb"),
 }
 HASH_COMMENTS = {PYTHON, "script"}  # all others have // and /* */
-LONGEST_LINE = 1000  # characters; behind a string, no more of a line is looked at
+LONGEST_LINE = 1000  # characters; no more of a line is looked at, before a string and behind it
 
 NAME, NUMBER, STRING, OTHER = "name", "number", "string", "other"
 DROPPED = "dropped"  # comments, and what only joins or parts lines
@@ -138,6 +138,6 @@ def _normalised(text: str, language: str) -> Iterator[tuple[int, int, int]]:
 
 def _is_alone(text: str, start: int, end: int) -> bool:
     """Whether a string is a statement of its own, such as a docstring."""
-    before = text[text.rfind("\n", 0, start) + 1 : start]
+    before = text[max(0, start - LONGEST_LINE) : start].rpartition("\n")[2]
     behind = text[end : end + LONGEST_LINE].partition("\n")[0].lstrip()
     return not before.strip() and (not behind or behind[0] in "#;")

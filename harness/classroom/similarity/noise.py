@@ -8,6 +8,9 @@ each place of lab 6 (tests/hand_ins.py), 8 to 300 hand-ins of them:
   97 fingerprints in a class of 60. It would also hide ten who have the same from one source.
 - Two independent hand-ins had 0.12 in common at the median; the most alike of 44,850 pairs, 0.58, was 6.4 deviations
   above it. A copy that was renamed, reordered and split had 0.72 or more: 9 deviations.
+- The smaller a task, the more who have worked alone have the same: of one file of 270 symbols, pairs had up to 1.00 in
+  common. They shared 75 fingerprints of full weight at most, copies of the whole lab 106 or more. Of what takes ten
+  lines, many pairs had all, 10 fingerprints at most.
 - A passage of which only some have the like is no evidence in a small class: of 20 who choose among five ways, two or
   three often take the same one. Of fingerprints that a twentieth has at most, two independent hand-ins shared 52 in
   classes below CLASS, 15 in larger ones, and there never 40 symbols in a row; a copied function of 60 symbols has 16.
@@ -22,7 +25,9 @@ WHOLE = 1000  # what a fingerprint counts that few have; integers, so that sums 
 SHARE, AT_LEAST = 0.10, 5  # of a class, and hand-ins: what more of them have counts for less
 
 DEVIATIONS = 7  # above the median of the class
-FLOOR, CEILING = 0.30, 0.80  # of a score: what is below is never told, what is above always
+FLOOR = 0.30  # of a score: what is below is never told
+LEAST = 20 * WHOLE  # what a pair must share to be told, whatever part of it that is
+CEILING, MUCH = 0.80, 80 * WHOLE  # a score, and what a pair shares: both together are always told
 FEW_HAND_INS, FLOOR_FOR_FEW = 5, 0.50  # fewer say nothing about what is usual
 RARE_SHARE, RARE_AT_LEAST = 0.05, 2  # of a class, and hand-ins: what more of them have is not rare
 CLASS = 40  # hand-ins
@@ -64,6 +69,12 @@ class Noise:
     threshold: float  # of the score
     rare_threshold: int | None  # of the number of rare fingerprints in common; None: that is not looked at
     why: str
+    ceiling: float | None = CEILING  # of the score of pairs that share MUCH; None: that is not looked at
+
+    def is_exceeded(self, score: float, common: int) -> bool:
+        """Whether a pair stands out that has this score, and shares fingerprints of this weight."""
+        is_much = self.ceiling is not None and score >= self.ceiling and common >= MUCH
+        return common >= LEAST and (score >= self.threshold or is_much)
 
 
 def noise_of(scores: Sequence[float], rare: Sequence[int], hand_ins: int, wanted: float | None) -> Noise:
@@ -72,18 +83,20 @@ def noise_of(scores: Sequence[float], rare: Sequence[int], hand_ins: int, wanted
     usual = sorted(rare)[int(RARE_USUAL * len(rare))] if rare else 0
     rare_threshold = max(RARE_FLOOR if hand_ins >= CLASS else RARE_FLOOR_BELOW, RARE_TIMES * usual)
     if wanted is not None:
-        return Noise(len(scores), median, deviation, wanted, None, f"{wanted:.2f}, as it was asked for")
+        return Noise(len(scores), median, deviation, wanted, None, f"{wanted:.2f}, as it was asked for", None)
     if hand_ins < FEW_HAND_INS:
         why = f"{FLOOR_FOR_FEW:.2f}: fewer than {FEW_HAND_INS} hand-ins do not tell what is usual"
         return Noise(len(scores), median, deviation, FLOOR_FOR_FEW, rare_threshold, why)
     found = median + DEVIATIONS * deviation
-    threshold = min(max(found, FLOOR), CEILING)
+    threshold = min(max(found, FLOOR), 1.0)
     why = (
         f"{threshold:.2f}: the median of the {len(scores):,} pairs of this class is {median:.3f}, and {DEVIATIONS} "
         f"robust standard deviations of {deviation:.3f} above it is {found:.2f}"
     )
     if threshold != found:
         why += f"; it is never {'less' if found < FLOOR else 'more'} than {threshold:.2f}"
+    if threshold > CEILING:
+        why += f"; where so much is usual, pairs from {CEILING:.2f} on are told as well that share much code"
     return Noise(len(scores), median, deviation, threshold, rare_threshold, why)
 
 

@@ -1,13 +1,13 @@
 """What is compared: the works of a class, whatever they were taken from."""
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from harness.classroom.intake import HandIn
+from harness.classroom.intake.folders import Folder
 from harness.classroom.similarity.lexer import Tokens, decoded, language_of, tokens_of
 from harness.course.layout import ROOT
 
@@ -85,15 +85,11 @@ def _contents(file: bytes | Path) -> tuple[bytes, str]:
     """Return what is in a file, one byte more than counts at most, or why it cannot be read."""
     if isinstance(file, bytes):
         return file[: MOST_OF_A_FILE + 1], ""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        number = os.open(file, flags)
+        with Folder(file.parent) as folder, os.fdopen(folder.read(file.name), "rb") as opened:
+            return opened.read(MOST_OF_A_FILE + 1), ""
     except OSError as error:
         return b"", error.strerror or str(error)
-    with os.fdopen(number, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return b"", "it is no regular file"
-        return opened.read(MOST_OF_A_FILE + 1), ""
 
 
 def works_of(hand_ins: Iterable[HandIn]) -> list[Work]:
