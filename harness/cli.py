@@ -7,15 +7,27 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from harness import __version__
+from harness.course.layout import CLASSROOM
+from harness.course.stubs import has_solutions
 from harness.errors import UsageError
 
 DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one small step after another."""
 EPILOG = """Without a command: where you are, and what to type next.
 Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
+FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release", "grade.grade", "export.export"}
+FOR_GRADERS = {"autograde.autograde"}  # what a platform's grader, which has no solutions either, needs
+
+
+def withheld() -> set[str]:
+    """Return the verbs that this copy of the kit cannot do; the whole kit can do all."""
+    if has_solutions():
+        return set()
+    return FOR_TEACHERS if CLASSROOM.is_dir() else FOR_TEACHERS | FOR_GRADERS
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+    """Return the parser of the whole command line; a student's copy of the kit does not tell what it cannot do."""
+    whole, hidden = has_solutions(), withheld()
     top = argparse.ArgumentParser(
         prog="lab", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -24,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def verb(name: str, function: str, text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text)
+        told = {"help": text} if function not in hidden else {}
+        added = verbs.add_parser(name, description=text, **told)  # type: ignore[arg-type]
         added.set_defaults(verb=function)
         return added
 
@@ -37,11 +50,14 @@ def parser() -> argparse.ArgumentParser:
             "that `lab doctor` finds (%(default)s)",
         )
 
+    def if_whole(text: str) -> str:
+        return text if whole else argparse.SUPPRESS
+
     one = verb("check", "check.check", "check a lab, or one step of it")
     one.add_argument("lab", nargs="?", metavar="LAB[.STEP]", help="1, or 1.2; without it the lab you are at")
     which = one.add_mutually_exclusive_group()
     which.add_argument("--target", metavar="CMD", help="check any program; {host} and {port} are filled in")
-    which.add_argument("--solution", action="store_true", help="check the reference solution")
+    which.add_argument("--solution", action="store_true", help=if_whole("check the reference solution"))
     one.add_argument("--any-model", action="store_true", help="leave out checks of how it is done (threads, select)")
     one.add_argument("--json", metavar="FILE", help="write the results there; - is standard output")
     one.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only checks whose name matches")
@@ -69,13 +85,13 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("diff", "diff.diff", "what you have changed in the files of a lab")
     one.add_argument("lab", metavar="LAB")
-    one.add_argument("--solution", action="store_true", help="against the solution of the steps that hold")
+    one.add_argument("--solution", action="store_true", help=if_whole("against the solution of the steps that hold"))
 
     run = verb("run", "student.run", "start the program of a lab as a student would")
     run.add_argument("lab", metavar="LAB")
     chat = verb("chat", "student.chat", "join a chat with your client of lab 7")
     for one in (run, chat):
-        one.add_argument("--solution", action="store_true", help="start the reference solution")
+        one.add_argument("--solution", action="store_true", help=if_whole("start the reference solution"))
         one.add_argument("--host", default="127.0.0.1")
         one.add_argument("--port", type=int, default=5555)
 
@@ -88,7 +104,9 @@ def parser() -> argparse.ArgumentParser:
     one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
     one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
     one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")
-    one.add_argument("--labs", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)")
+    one.add_argument(
+        "--labs", dest="chosen", default="1-9", metavar="LIST", help="which labs, such as 6, or 1-4,6 (%(default)s)"
+    )
     one.add_argument("--roster", metavar="CSV", help="who is in the class: names are mapped, who is missing is listed")
     one.add_argument("--layout", metavar="NAME", help="canvas, moodle, gradescope, github or plain (else recognised)")
     one.add_argument("--course", metavar="TOML", help="weights, deadlines and what lateness costs")
@@ -113,7 +131,8 @@ def parser() -> argparse.ArgumentParser:
         "--kind", choices=["echo", "chat"], default="echo", help="what a --target is when no lab is named (%(default)s)"
     )
     tier(one)
-    one.add_argument("--own", action="store_true", help="your own labs, beside the reference solutions")
+    beside = ", beside the reference solutions" if whole else " (this copy of the kit has no others)"
+    one.add_argument("--own", action="store_true", help=f"your own labs{beside}")
     one.add_argument("--scenario", metavar="NAME", help="what the clients do (without it: what fits the servers)")
     one.add_argument("--clients", metavar="LIST", help="numbers of clients, such as 1,10,100")
     one.add_argument(
@@ -191,6 +210,17 @@ def parser() -> argparse.ArgumentParser:
     one = verb("build", "kit.build", "make the stubs in labs/ from solutions/")
     one.add_argument("--check", action="store_true", help="only say whether they agree")
 
+    one = verb("release", "release.release", "make the copy of the kit that students get: nothing in it is an answer")
+    one.add_argument(
+        "-o",
+        dest="target",
+        metavar="FOLDER|FILE.zip",
+        default="socket-lab-kit.zip",
+        help="what to write; a zip if it ends so (%(default)s)",
+    )
+    one.add_argument("--labs", dest="chosen", metavar="LIST", help="only these labs, such as 1-3,7")
+    one.add_argument("--force", action="store_true", help="replace an earlier release of this name")
+
     verb("doctor", "kit.doctor", "what this machine offers, and what to install")
     return top
 
@@ -206,6 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, function = args.verb.split(".")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that programs under test are ended on the way out
     try:
+        if args.verb in withheld():
+            import_module("harness.commands.choose").need_solutions()
         status: int = getattr(import_module(f"harness.commands.{module}"), function)(args)
     except UsageError as error:
         print(f"lab: {error}", file=sys.stderr)

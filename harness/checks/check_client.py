@@ -108,7 +108,9 @@ def check_nobody_answers(bench: Bench) -> None:
 # Sending
 
 
-@check("C8", SENDS, "for line in sys.stdin.buffer: connection.sendall(line)")
+@check(
+    "C8", SENDS, "A `for` over sys.stdin.buffer gives line after line, as they are typed; then it is the socket's turn."
+)
 def check_sends_typed_lines(client: Visitor, host: Peer, token: Token) -> None:
     """Each line that is typed reaches the server at once, and before the first one nothing does."""
     for _ in range(3):

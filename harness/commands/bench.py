@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.commands.choose import lab_and_step, limits_of, program_of, tier_of
+from harness.commands.choose import LAB, lab_and_step, limits_of, program_of, tier_of
 from harness.commands.loading import Job, load_and_report
 from harness.course import Lab, load_course
+from harness.course.stubs import has_solutions
 from harness.errors import UsageError
 from harness.launch.limits import Limits
 from harness.launch.tiers import BOX
@@ -55,9 +56,15 @@ def _labs(args: argparse.Namespace) -> list[Lab]:
 
 
 def _servers(args: argparse.Namespace) -> Iterator[Server]:
-    labs = _labs(args)
+    labs, references = _labs(args), has_solutions()
+    if labs and not references and not args.own:
+        numbers = " ".join(str(lab.number) for lab in labs)
+        raise UsageError(
+            f"this copy of the kit has no solutions that could be loaded; `{LAB} bench {numbers} --own` loads yours"
+        )
     for lab in labs:
-        yield server_of(lab, own=False, reference=args.own or bool(args.target))
+        if references:
+            yield server_of(lab, own=False, reference=args.own or bool(args.target))
         if args.own:
             yield server_of(lab, own=True)
     kind = labs[0].kind if labs else args.kind

@@ -1,6 +1,7 @@
 """Which lab, which step, which program: what people type, or a sentence that says what is wrong with it."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS, ROOT, SOLUTIONS
 from harness.course.progress import load_progress
-from harness.course.stubs import has_solutions
+from harness.course.stubs import has_solutions, has_stubs
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
     from harness.launch.limits import Limits
 
 LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
+RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
 def lab_and_step(text: str | None) -> tuple[Lab, Step | None]:
@@ -36,6 +38,18 @@ def whole_lab(text: str | None) -> Lab:
     if step:
         raise UsageError(f"this takes a whole lab, and no step of it: {lab.number}")
     return lab
+
+
+def chosen_labs(text: str) -> list[Lab]:
+    """Read `6`, `1,3` or `1-3,7`."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = RANGE.fullmatch(part.strip())
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"--labs takes numbers of labs, such as 1-3,7; not {text!r}")
+        ends = [lab_and_step(end)[0].number for end in (match[1], match[2] or match[1])]
+        numbers.update(range(ends[0], ends[1] + 1))
+    return [lab for lab in load_course().labs if lab.number in numbers]
 
 
 def next_step(within: Lab | None = None) -> Step | None:
@@ -74,10 +88,8 @@ def program_of(lab: Lab, target: str | None = None, solution: bool = False) -> "
         return _any_program(target)
     if not solution:
         return python_program(find(lab.program, lab))
-    file = SOLUTIONS / lab.program
-    if not file.is_file():
-        raise UsageError("this copy of the kit has no solutions")
-    return python_program(file)
+    need_solutions()
+    return python_program(SOLUTIONS / lab.program)
 
 
 def find(file: str, lab: Lab) -> Path:
@@ -91,7 +103,19 @@ def find(file: str, lab: Lab) -> Path:
 def need_solutions() -> None:
     """Raise UsageError where there are no solutions."""
     if not has_solutions():
-        raise UsageError("this copy of the kit has no solutions, from which the stubs are made")
+        raise UsageError(
+            "this is a student's copy of the kit: it has no solutions, nor what needs them; "
+            f"`{LAB} --help` shows what there is"
+        )
+
+
+def need_stubs() -> None:
+    """Raise UsageError where nothing tells what a stub looks like."""
+    if not has_stubs():
+        raise UsageError(
+            "this copy of the kit has no solutions, from which the stubs are made, and not the stubs either; "
+            f"a copy that `{LAB} release` has made for students has them"
+        )
 
 
 def _any_program(target: str) -> "Command":

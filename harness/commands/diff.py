@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.commands.choose import find, need_solutions, shown, whole_lab
+from harness.commands.choose import find, need_solutions, need_stubs, shown, whole_lab
 from harness.course.progress import load_progress
-from harness.course.stubs import with_steps
+from harness.course.stubs import pristine, with_steps
 from harness.report.safe import safe
 from harness.report.terminal import console, say
 
@@ -19,14 +19,17 @@ STYLES = {"---": "bold", "+++": "bold", "@": "cyan", "-": "red", "+": "green"}  
 def diff(args: argparse.Namespace) -> int:
     """Print how the files of a lab differ from their stubs, or from the solution as far as the steps hold."""
     lab, out = whole_lab(args.lab), console()
-    need_solutions()
+    need_stubs()
+    if args.solution:
+        need_solutions()
     held = load_progress().done if args.solution else {}
     if args.solution and not any(step.id in held for step in lab.steps):
         say(out, f"No step of lab {lab.number} holds yet, so nothing of its solution is shown")
         return 0
     what = "solution" if args.solution else "stub"
     for file in lab.places:
-        _print_difference(out, find(file, lab), with_steps(file, held), what)
+        given = with_steps(file, held) if args.solution else pristine(file)
+        _print_difference(out, find(file, lab), given, what)
     hidden = [step.id for step in lab.steps if step.id not in held]
     if args.solution and hidden:
         say(out, f"Not shown is the solution of what does not hold yet: {', '.join(hidden)}")

@@ -6,9 +6,12 @@ import os
 import random
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.classroom.batch import Batch, Executor, Graded, Order
 from harness.classroom.hidden import read_hidden
@@ -17,24 +20,31 @@ from harness.classroom.journal import JOURNAL, Journal
 from harness.classroom.marking import class_of
 from harness.classroom.marks import Class, class_from
 from harness.classroom.policy import OVERRIDES, read_policy
-from harness.commands.choose import LAB, limits_of, shown, tier_of
-from harness.course import Lab, load_course
-from harness.course.stubs import has_solutions
+from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
+from harness.course import load_course
+from harness.course.layout import LABS
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN
+from harness.report.marks.class_page import Extra, class_html
+from harness.report.marks.feedback import feedback_html, feedback_markdown
+from harness.report.marks.regrade import regrade_markdown
+from harness.report.marks.terminal import summarise_class
+from harness.report.terminal import console, progress, say
 from harness.results import write_whole
 
 GRADES = "grades.json"
 TAKEN_IN = "hand-ins"
 OVERRIDES_FILE = "overrides.csv"
-RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+FEEDBACK = "feedback"
+PAGE = "class.html"
+REGRADE = "regrade.md"
+NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")  # of a file: names are hostile texts
 
 
 def grade(args: argparse.Namespace) -> int:
     """Grade a class; return 0 if every hand-in has its marks, 1 if a person has to look at some."""
-    labs = chosen_labs(args.labs)
-    if not has_solutions():
-        raise UsageError("this copy of the kit has no solutions: their modules stand in for the labs not graded")
+    began = time.monotonic()
+    labs = chosen_labs(args.chosen)
     if args.repeat < 1 or args.seconds <= 0 or (args.workers is not None and args.workers < 1):
         raise UsageError("--repeat, --seconds and -j take numbers above 0")
     by_number = {lab.number: lab for lab in load_course().labs}
@@ -61,23 +71,11 @@ def grade(args: argparse.Namespace) -> int:
         graded = _graded(args, batch)
         before = _read_grades(out)
         marks = class_of(batch, graded, policy, _titles(graded))
-        _write(out, marks, before, batch)
+        handouts = os.path.relpath(LABS, out.resolve())
+        took = time.monotonic() - began
+        extra = Extra({}, handouts, "", (*policy.late.sentences,), took, args.workers or os.cpu_count() or 1)
+        _write(out, marks, before, extra)
     return int(any(student.to_be_looked_at for student in marks.students))
-
-
-def chosen_labs(text: str) -> list[Lab]:
-    """Read `6`, `1,3` or `1-4,6`; raise UsageError."""
-    course = load_course()
-    numbers: set[int] = set()
-    for part in text.split(","):
-        match = RANGE.fullmatch(part.strip())
-        if not match:
-            raise UsageError(f"--labs takes numbers of labs, such as 6, or 1-4,6; not {text!r}")
-        numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    try:
-        return [course.lab(number) for number in sorted(numbers)]
-    except KeyError as error:
-        raise UsageError(str(error.args[0])) from None
 
 
 def _tier(args: argparse.Namespace) -> str:
@@ -116,8 +114,6 @@ def _taken_in(args: argparse.Namespace, out: Path) -> Intake:
 
 
 def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
-    from harness.report.terminal import console, progress, say
-
     out, order = console(), batch.order
     hand_ins = len(batch.intake.counting)
     labs = ", ".join(str(lab.number) for lab in order.labs)
@@ -126,9 +122,9 @@ def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
         step("")
         graded = batch.run(executor, step)
     if batch.kept:
-        say(out, f"{batch.kept} were graded before, and have not changed.")
+        say(out, f"Graded before, and not changed since: {batch.kept}.")
     for name, number in sorted(batch.changed.items()):
-        say(out, f"{number} graded again: the {name} changed.")
+        say(out, f"Graded again, because of changes of the {name}: {number}.")
     return graded
 
 
@@ -155,7 +151,27 @@ def _read_grades(out: Path) -> Class | None:
     return class_from(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
-def _write(out: Path, marks: Class, before: Class | None, batch: Batch) -> None:
+def _write(out: Path, marks: Class, before: Class | None, extra: Extra) -> None:
+    """Write all reports: first what they are made of, so that nothing is lost if one of them cannot be made."""
     write_whole(out / GRADES, json.dumps(marks.as_dict(), indent=1, ensure_ascii=False) + "\n")
     if not (out / OVERRIDES_FILE).exists():
         write_whole(out / OVERRIDES_FILE, ",".join(OVERRIDES) + "\n")
+    (out / FEEDBACK).mkdir(exist_ok=True)
+    pages = {}
+    for student in marks.students:
+        results = {number: _results(out / mark.results) for number, mark in student.labs.items() if mark.results}
+        stem = f"{FEEDBACK}/{NOT_IN_A_NAME.sub('-', student.name)[:40].strip('-')}-{student.key}"
+        write_whole(out / f"{stem}.md", feedback_markdown(marks, student, results))
+        write_whole(out / f"{stem}.html", feedback_html(marks, student, results))
+        pages[student.key] = f"{stem}.html"
+    write_whole(out / PAGE, class_html(marks, replace(extra, feedback=pages)))
+    reports = [f"The page of the class: {shown(out / PAGE)}", f"Feedback for each student: {shown(out / FEEDBACK)}"]
+    if before is not None:
+        write_whole(out / REGRADE, regrade_markdown(before, marks))
+        reports.append(f"What changed since the last grading: {shown(out / REGRADE)}")
+    summarise_class(console(), marks, reports)
+
+
+def _results(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found

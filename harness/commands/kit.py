@@ -7,7 +7,7 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.commands.choose import LAB, need_solutions, shown
+from harness.commands.choose import LAB, shown
 from harness.course import load_course, stubs
 from harness.course.layout import LABS, ROOT
 
@@ -32,7 +32,6 @@ def test(args: argparse.Namespace) -> int:
 
 def build(args: argparse.Namespace) -> int:
     """Make the stubs, or say whether they are what the solutions give."""
-    need_solutions()
     differing = stubs.differing()
     if args.check:
         for file in differing:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.commands.choose import LAB, lab_and_step, need_solutions, next_step, program_of, shown, todo_line
+from harness.commands.choose import LAB, lab_and_step, need_stubs, next_step, program_of, shown, todo_line
 from harness.course import load_course
 from harness.course.layout import LABS
 from harness.course.progress import load_progress
@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 def chat(args: argparse.Namespace) -> int:
     """Join a chat with the client of the course: the student's own, or ours."""
-    client = next(lab for lab in load_course().labs if lab.kind == "client")
+    client = next((lab for lab in load_course().labs if lab.kind == "client"), None)
+    if client is None:
+        raise UsageError("this copy of the kit has no lab in which one writes a client; join with nc instead")
     return _in_foreground(program_of(client, solution=args.solution), args)
 
 
@@ -101,7 +103,7 @@ def hint(args: argparse.Namespace) -> int:
 def reset(args: argparse.Namespace) -> int:
     """Put the stubs of a lab back; what was there is kept beside them."""
     lab, _ = lab_and_step(args.lab)
-    need_solutions()
+    need_stubs()
     for file in lab.files:
         kept = put_stub(file)
         what = f"is the stub again; yours is kept as {shown(kept)}" if kept else "is the stub"

@@ -89,11 +89,12 @@ def first_flaw(lab: Lab) -> str | None:
             return f"{shown(path)}{line} does not compile: {error.msg}"
         except (ValueError, RecursionError, MemoryError) as error:  # null bytes; brackets within thousands of brackets
             return f"{shown(path)} does not compile: {error or type(error).__name__}"
-        ahead += [name for name in _imported(tree) if name not in ahead]
+        ahead += [name for name in imported(tree) if name not in ahead]
     return None
 
 
-def _imported(tree: ast.Module) -> list[str]:
+def imported(tree: ast.Module) -> list[str]:
+    """Return the files in which the modules would stand that a program imports."""
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     return [f"{name}.py" for name in dict.fromkeys(names)]

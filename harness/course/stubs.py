@@ -11,6 +11,8 @@ In a solution, the lines that a student is to write stand between two markers:
 
 The stub has a TODO with the sentence there, and the lines that stand behind `#:`; without a STUB part it
 raises NotImplementedError. A step may have several places.
+
+A student's copy of the kit, made by `lab release`, has no solutions, but the stubs as they were handed out.
 """
 
 import re
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.course.layout import LABS, SOLUTIONS
+from harness.course.layout import GIVEN, LABS, SOLUTIONS
 from harness.course.manifest import load_course
 
 BEGIN = re.compile(r"^(?P<indent> *)### BEGIN SOLUTION (?P<step>\d+\.\d+): (?P<text>.*)$")
@@ -107,9 +109,14 @@ def fill(text: str, done: Container[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def places_in(text: str) -> list[Place]:
+    """Return the marked places of a solution."""
+    return [part for part in parse(text) if isinstance(part, Place)]
+
+
 def steps_in(text: str) -> set[str]:
     """Return the steps that have a place in a solution."""
-    return {part.step for part in parse(text) if isinstance(part, Place)}
+    return {place.step for place in places_in(text)}
 
 
 def has_solutions() -> bool:
@@ -117,21 +124,29 @@ def has_solutions() -> bool:
     return SOLUTIONS.is_dir()
 
 
+def has_stubs() -> bool:
+    """Whether this copy of the kit can tell what a stub looks like."""
+    return has_solutions() or GIVEN.is_dir()
+
+
 @cache
 def pristine(file: str) -> str:
     """Return the stub of a file as it is handed out."""
-    return with_steps(file, ())
+    return with_steps(file, ()) if has_solutions() else (GIVEN / file).read_text(encoding="utf-8")
 
 
 def with_steps(file: str, done: Container[str]) -> str:
     """Return a file as it is once the steps in `done` are written just as the solution does."""
-    return fill((SOLUTIONS / file).read_text(encoding="utf-8"), done)
+    try:
+        return fill((SOLUTIONS / file).read_text(encoding="utf-8"), done)
+    except MarkerError as error:
+        raise MarkerError(f"{file}, {error}") from None
 
 
 def is_untouched(file: str) -> bool:
     """Whether a student has not yet changed a file."""
     path = LABS / file
-    return has_solutions() and path.is_file() and path.read_text(encoding="utf-8") == pristine(file)
+    return has_stubs() and path.is_file() and path.read_text(encoding="utf-8") == pristine(file)
 
 
 def differing() -> list[str]:

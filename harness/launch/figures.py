@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.launch.processes import LINUX, contents, state
+from harness.launch.processes import LINUX, contents, figures_of, state
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # bytes
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -83,13 +83,20 @@ def counts(pids: Iterable[int]) -> Counts:
         with suppress(OSError):
             fields = contents(f"/proc/{pid}/stat").rpartition(b")")[2].split()
             ticks, threads = ticks + sum(map(int, fields[11:15])), threads + int(fields[17])
-            descriptors += _descriptors(pid)
+            descriptors += _descriptors(f"/proc/{pid}" if fields[0] != b"Z" else figures_of(pid))
     return Counts(ticks / TICKS, threads, descriptors)
 
 
-def _descriptors(pid: int) -> int:
+def cpu_of_ended(pid: int) -> float:
+    """Return the seconds of processor time of the children of a process that have ended, and of theirs."""
+    with suppress(OSError):
+        return sum(map(int, contents(f"/proc/{pid}/stat").rpartition(b")")[2].split()[13:15])) / TICKS
+    return 0.0
+
+
+def _descriptors(folder: str) -> int:
     """Return how many descriptors a process has: the size of the folder (since Linux 6.2), else its entries."""
-    folder = f"/proc/{pid}/fd"
+    folder = f"{folder}/fd"
     return os.stat(folder).st_size or len(os.listdir(folder))
 
 
@@ -98,25 +105,32 @@ def resident(pids: Iterable[int]) -> int:
     pages = 0
     for pid in pids:
         with suppress(OSError):
-            pages += int(contents(f"/proc/{pid}/statm").split()[1])
+            pages += _resident(f"/proc/{pid}") or _resident(figures_of(pid))
     return pages * PAGE
 
 
+def _resident(folder: str) -> int:
+    return int(contents(f"{folder}/statm").split()[1])
+
+
 def _linux(pid: int) -> Figures | None:
-    folder = f"/proc/{pid}"
+    folder = figures_of(pid)
     try:
         fields = contents(f"{folder}/stat").rpartition(b")")[2].split()
         if fields[0] == b"Z":
             return None
         cpu = (int(fields[11]) + int(fields[12])) / TICKS
-        descriptors = len(os.listdir(f"{folder}/fd"))
-        pss = 0
-        with suppress(OSError):  # a hardened kernel may forbid it
-            rollup = contents(f"{folder}/smaps_rollup")
-            pss = 1024 * int(next(line for line in rollup.splitlines() if line.startswith(b"Pss:")).split()[1])
-        return Figures(cpu, pss, int(fields[17]), descriptors, 1)
-    except (OSError, StopIteration):
+        return Figures(cpu, _pss(folder), int(fields[17]), len(os.listdir(f"{folder}/fd")), 1)
+    except OSError:
         return None
+
+
+def _pss(folder: str) -> int:
+    try:
+        rollup = contents(f"{folder}/smaps_rollup")
+    except OSError:  # a hardened kernel may forbid it, and root without CAP_SYS_PTRACE may not look at other users'
+        return _resident(folder) * PAGE
+    return 1024 * next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith(b"Pss:")), 0)
 
 
 def _portable(pid: int) -> Figures | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 
 LINUX = sys.platform == "linux"
 TELLING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
@@ -50,6 +51,16 @@ def contents(path: str) -> bytes:
         return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
     finally:
         os.close(descriptor)
+
+
+@cache
+def may_look_into_others() -> bool:
+    """Whether we may see what processes of other users have open and in memory (CAP_SYS_PTRACE of capabilities(7))."""
+    with suppress(OSError):
+        for line in contents("/proc/self/status").splitlines():
+            if line.startswith(b"CapEff:"):
+                return bool(int(line.split()[1], 16) >> 19 & 1)
+    return False
 
 
 def children(pid: int) -> list[int]:
@@ -112,6 +123,20 @@ def innermost_number(pid: int) -> int | None:
 def state(pid: int) -> str:
     """Return the state of a process as proc(5) writes it (R, S, T, Z ...), or "" if it is gone."""
     return _state_in(f"/proc/{pid}/stat")
+
+
+def figures_of(pid: int) -> str:
+    """Return the folder of /proc that shows what a process has; where its first thread has ended, that of another.
+
+    A process goes on without its first thread, which then shows a zombie that has nothing (pthread_exit(3)).
+    """
+    folder = f"/proc/{pid}"
+    if _state_in(f"{folder}/stat") == "Z":
+        with suppress(OSError):
+            for task in os.listdir(f"{folder}/task"):
+                if _state_in(f"{folder}/task/{task}/stat") not in ("", "Z", "X"):
+                    return f"{folder}/task/{task}"
+    return folder
 
 
 def _state_in(stat: str) -> str:

@@ -102,7 +102,7 @@ class Program:
         """End it at once, for it went beyond a limit."""
         if self.limit is None:
             self.limit, self.ended_because = limit, self.limits.words(limit)
-        processes.kill(self.members())
+        self.place.kill()
 
     def members(self) -> list[int]:
         """Return the processes of this program, those left by parents that have ended included."""
@@ -145,6 +145,8 @@ class Program:
 
     def listening(self) -> set[sockets.Address]:
         """Return every address on which the program listens now."""
+        if self.place.uid:
+            return sockets.listening_of(self.place.uid, self.place.of_network, self.place.diag())
         return sockets.listening(self.members(), self.place.diag())
 
     def connection(self, other: sockets.Address, own: sockets.Address | None = None) -> sockets.Connection | None:

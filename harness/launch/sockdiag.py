@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.launch.processes import LINUX
+from harness.launch.processes import LINUX, figures_of
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -47,6 +47,7 @@ class Entry:
     inode: int
     state: int
     received: int | None = None
+    user: int = 0  # who made it
 
 
 def connection(server: Address, client: Address, channel: socket.socket | None = None) -> Entry | None:
@@ -83,7 +84,7 @@ def can_ask() -> bool:
 def sees(pid: int) -> bool:
     """Whether a process lives in the network namespace that this process asks about."""
     try:
-        return os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net")
+        return os.readlink(f"{figures_of(pid)}/ns/net") == os.readlink("/proc/self/ns/net")
     except OSError:
         return False
 
@@ -145,8 +146,8 @@ def _entry(message: bytes) -> Entry:
     (port,) = struct.unpack_from(">H", message, 4)
     width = 4 if family == socket.AF_INET else 16
     host = socket.inet_ntop(family, message[8 : 8 + width])
-    _expires, unread, unsent, _uid, inode = struct.unpack_from("=IIIII", message, 52)
-    return Entry(host, port, unread, unsent, inode, message[1], _received(message[MESSAGE:]))
+    _expires, unread, unsent, user, inode = struct.unpack_from("=IIIII", message, 52)
+    return Entry(host, port, unread, unsent, inode, message[1], _received(message[MESSAGE:]), user)
 
 
 def _received(attributes: bytes) -> int | None:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.launch import sockdiag
-from harness.launch.processes import LINUX
+from harness.launch.processes import LINUX, figures_of
 
 Address = tuple[str, int]
 LISTEN = "0A"
@@ -33,6 +33,14 @@ class Connection:
     ended: bool = field(default=False, compare=False)  # whether the program has closed it, or its sending side
 
 
+def listening_of(user: int, pid: int, channel: socket.socket | None = None) -> set[Address]:
+    """Return the addresses on which a user listens in the network of a process; a `channel` asks about it.
+
+    Unlike listening() this needs no look at the user's processes, which not even root may always have (ptrace(2)).
+    """
+    return {address for address, _, owner in _listeners(pid, channel) if owner == user}
+
+
 def listening(pids: Iterable[int], channel: socket.socket | None = None) -> set[Address]:
     """Return the addresses on which any of the processes listens; a `channel` asks about their network."""
     if not LINUX:
@@ -40,7 +48,7 @@ def listening(pids: Iterable[int], channel: socket.socket | None = None) -> set[
     found: set[Address] = set()
     for pid in pids:
         if inodes := set(_socket_inodes(pid)):
-            found |= {address for address, inode in _listeners(pid, channel) if inode in inodes}
+            found |= {address for address, inode, _ in _listeners(pid, channel) if inode in inodes}
     return found
 
 
@@ -87,15 +95,15 @@ def holder(port: int) -> str | None:
     return None
 
 
-def _listeners(pid: int, channel: socket.socket | None) -> Iterator[tuple[Address, str]]:
-    """Yield each listening socket in the network namespace of a process, with its inode."""
+def _listeners(pid: int, channel: socket.socket | None) -> Iterator[tuple[Address, str, int]]:
+    """Yield each listening socket in the network namespace of a process, with its inode and its user."""
     if _netlink(pid, channel):
         for entry in sockdiag.listeners(channel):
-            yield (entry.host, entry.port), str(entry.inode)
+            yield (entry.host, entry.port), str(entry.inode), entry.user
         return
     for fields in _table(pid):
         if fields[3] == LISTEN:
-            yield _address(fields[1]), fields[9]
+            yield _address(fields[1]), fields[9], int(fields[7])
 
 
 @cache
@@ -111,15 +119,16 @@ def _table(pid: int) -> Iterator[list[str]]:
     """Yield the fields of each TCP socket in the network namespace of a process."""
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
-            for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            for line in Path(f"{figures_of(pid)}/net/{name}").read_text().splitlines()[1:]:
                 yield line.split()
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:
     with suppress(OSError):
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        folder = f"{figures_of(pid)}/fd"
+        for descriptor in os.listdir(folder):
             with suppress(OSError):
-                target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+                target = os.readlink(f"{folder}/{descriptor}")
                 if target.startswith("socket:["):
                     yield target[8:-1]
 

@@ -67,4 +67,4 @@ def most_of(found: list[Entry]) -> str:
         top = entry.name.partition("/")[0]
         tops[top] = tops.get(top, 0) + 1
     top, number = max(tops.items(), key=lambda one: one[1])
-    return f", {number:,} of them in {shown(top)}" if len(tops) > 1 else ""
+    return f", {number:,} of them in {shown(top)}" if len(tops) > 1 and number > len(found) // 2 else ""

@@ -31,7 +31,7 @@ KEY = re.compile(r"  (?P<key>:\w+):(?: (?P<value>.*))?")
 ITEM = re.compile(r"  (?P<dash>-) (?P<key>:\w+):(?: (?P<value>.*))?")
 OF_ITEM = re.compile(r"    (?P<key>:\w+):(?: (?P<value>.*))?")
 ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
-ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "0": "\0", "a": "\a", "b": "\b", "v": "\v", "f": "\f"}
+ESCAPED = dict(zip("abtnvfre0N_LP", "\a\b\t\n\v\f\r\x1b\0\x85\xa0\u2028\u2029", strict=True))
 ANCHOR = re.compile(r"[&!][^\s]+ ?")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s*(Z|UTC|[+-]\d\d:?\d\d)?")
 
@@ -47,7 +47,7 @@ class Submission:
     @property
     def students(self) -> tuple[Student, ...]:
         """Who submitted it."""
-        people = [{key: scalar(value) for key, value in one.items()} for one in self.submitters]
+        people = [{key: " ".join(scalar(value).split()) for key, value in one.items()} for one in self.submitters]
         return tuple(
             Student(name=one.get(":name", ""), email=one.get(":email", ""), sid=one.get(":sid", "")) for one in people
         )
@@ -88,11 +88,13 @@ def _of_submitter(now: Submission, line: str, last: str) -> str:
 
 def scalar(text: str) -> str:
     """Return the value of a scalar that stands on one line."""
-    text = ANCHOR.sub("", text.strip(), count=1) if text.strip()[:1] in ("&", "!") else text.strip()
+    text = text.strip()
+    if text[:1] in ("&", "!"):
+        text = ANCHOR.sub("", text, count=1)
     if text.startswith("'"):
-        return text.strip("'").replace("''", "'") if text.endswith("'") else text
+        return text[1:].removesuffix("'").replace("''", "'")
     if text.startswith('"'):
-        return ESCAPE.sub(_unescaped, text.strip('"') if len(text) > 1 else "")
+        return ESCAPE.sub(_unescaped, text[1:].removesuffix('"'))
     return "" if text in ("~", "null") or text.startswith("*") else text
 
 

@@ -100,11 +100,14 @@ def _recognised(
     ]
     name = stem(source.name) if source.is_file() else source.resolve().name
     level, outside = top_level(name, entries, partial(_lines, opened), course.files)
-    found, bundles = recognise(level, layout, source.is_file())
+    found, bundles, folder = recognise(level, layout, source.is_file())
     if not bundles:
         raise UsageError(f"there are no hand-ins in {source}")
+    bundles.sort(key=lambda one: one.origin)
     _tell_apart(bundles)
     notes = [f"{shown(one.name)} is left out: its name leads out of {shown(source.name)}" for one in outside]
+    if folder:
+        notes.insert(0, f"each thing in {shown(folder)}/ is taken for a hand-in")
     return found, bundles, notes
 
 

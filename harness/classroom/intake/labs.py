@@ -117,7 +117,7 @@ def _choose(candidates: list[Candidate], file: str, files: Mapping[str, Path]) -
     counts = min(newest, key=lambda one: one.path)
     if len(candidates) > 1:
         return counts, [f"{shown(counts.path)} is taken for {file}, of {', '.join(others)}"]
-    if counts.fit != EXACT or counts.copy:
+    if PurePosixPath(counts.path).name != file:
         return counts, [f"{shown(counts.path)} is taken for {file}"]
     return counts, []
 

@@ -49,8 +49,11 @@ LAYOUTS: dict[str, Callable[[Level], list[Bundle] | None]] = {
 }
 
 
-def recognise(top: Level, layout: str | None, from_archive: bool) -> tuple[str, list[Bundle]]:
-    """Return the layout's name and the bundles; raise UsageError if the layout that was named does not fit."""
+def recognise(top: Level, layout: str | None, from_archive: bool) -> tuple[str, list[Bundle], str]:
+    """Return the layout's name, the bundles, and the folder that was taken for the class's where that is a guess.
+
+    Raise UsageError if the layout that was named does not fit.
+    """
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout}; the layouts are {', '.join(LAYOUTS)}")
     levels = [replace(top, named=layout is not None)]
@@ -63,10 +66,11 @@ def recognise(top: Level, layout: str | None, from_archive: bool) -> tuple[str, 
             bundles = sort(level) or []
             fit = sum(not one.identity.startswith("plain ") for one in bundles)
             if fit > (0 if layout else len(bundles) // 2):
-                return name, bundles
+                return name, bundles, ""
     if layout not in (None, "plain"):
         raise UsageError(f"there is nothing in {top.name} that looks as if {layout} had made it; leave the layout out")
-    return "plain", plain(_unwrapped(levels) if from_archive else top)
+    level = _unwrapped(levels) if from_archive else levels[0]
+    return "plain", plain(level), "" if level is levels[0] else level.name
 
 
 def _unwrapped(levels: list[Level]) -> Level:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 
 MIB = 1024 * 1024
+PIECE = 65536  # bytes that are read at a time
 
 
 class OverLimit(Exception):

@@ -17,7 +17,7 @@ from harness.classroom.intake.names import stem
 # Canvas, lib/content_zipper.rb (get_filename, add_upload_submission, add_text_or_url): the sortable name without all
 # that is no word character, LATE, the user's number (or anon_ and a word), the file's number and its name.
 CANVAS = re.compile(
-    r"(?:(?P<name>.+?)_)?(?:(?P<late>LATE)_)?(?P<id>\d+|anon_[A-Za-z0-9]+)_"
+    r"(?:(?P<name>(?!LATE_).+?)_)?(?:(?P<late>LATE)_)?(?P<id>\d+|anon_[A-Za-z0-9]+)_"
     r"(?:(?P<file>\d+)_(?P<rest>.+)|(?P<entry>text|link)\.html)"
 )
 VERSION = re.compile(r"(?P<stem>.+?)-(?P<number>\d+)(?P<suffix>\.\w+)?")  # Canvas: the same name, handed in again

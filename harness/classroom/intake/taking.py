@@ -113,12 +113,13 @@ class Taking:
         consumed = Consumed(source)
         for entry, opener in guarded(source.streams(made.wanted)):
             part.take(made.wanted[entry], entry, opener, consumed)
-        self._notes += [f"in {name}: {note}" for note in [*made.notes(), *part.notes]]
+        notes = [*made.notes(), *part.notes]
+        self._notes += [f"in {name}: {note}" for note in notes]
         for path in part.taken:
             if archive_suffix(path) or foreign_archive(path):
                 self._notes.append(f"in {name}: {shown(path)} is an archive in an archive and stays as it is")
         if not part.taken:
-            self._problems.append(f"{name} holds no file that counts")
+            self._problems.append(": ".join([f"{name} holds no file that counts", *notes[:1]]))
 
     def _place(self, parts: list[tuple[str, Part]]) -> dict[str, Taken]:
         """Move the parts to their folder: a single one as it is, archives beside others each as a folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.classroom.intake.entries import DAMAGE, Entry, Opener, Unreadable, most_of
-from harness.classroom.intake.limits import MIB, Limits, OverLimit, check_ratio, size
+from harness.classroom.intake.limits import MIB, PIECE, Limits, OverLimit, check_ratio, size
 from harness.classroom.intake.names import mended, shown
 from harness.classroom.intake.zips import Counted
 
@@ -66,6 +66,8 @@ class TarSource:
                 tar.members.clear()  # type: ignore[attr-defined]  # they would all be kept
             if forward.last.strip(b"\0"):  # no end: tarfile stops without a word at a header that is none
                 raise tarfile.ReadError("what follows is no entry")
+            while forward.read(PIECE):  # to the end, where the checksum of a compressed one stands
+                pass
 
     def consumed(self) -> int | None:
         return None  # `Forward` looks at the ratio of the whole
@@ -126,7 +128,7 @@ class Forward:
         """Go forward; raise ReadError if that would be back."""
         if place < self._at:
             raise tarfile.ReadError("an entry that lies before the one before it")
-        while self._at < place and self.read(min(place - self._at, 65536)):
+        while self._at < place and self.read(min(place - self._at, PIECE)):
             pass
         return self._at
 
@@ -152,12 +154,12 @@ class Unpacked:
         rest = b""
         while True:
             if self._decompressor.eof:
-                rest = self._decompressor.unused_data.lstrip(b"\0") or self._file.read(65536).lstrip(b"\0")
+                rest = self._decompressor.unused_data.lstrip(b"\0") or self._file.read(PIECE).lstrip(b"\0")
                 if not rest:
                     return b""
                 self._decompressor = self._make()
             elif self._decompressor.needs_input:
-                rest = self._file.read(65536)
+                rest = self._file.read(PIECE)
                 if not rest:
                     raise EOFError("it ends too early")
             data = self._decompressor.decompress(rest, count)

@@ -11,7 +11,7 @@ from typing import IO
 
 from harness.classroom.intake.entries import DAMAGE, Entry, Opener, Source, Unreadable
 from harness.classroom.intake.folders import Folder
-from harness.classroom.intake.limits import Limits, Meter, OverLimit
+from harness.classroom.intake.limits import PIECE, Limits, Meter, OverLimit
 from harness.classroom.intake.names import (
     MARK_OF_VENV,
     Refused,
@@ -22,7 +22,6 @@ from harness.classroom.intake.names import (
     shown,
 )
 
-PIECE = 65536  # bytes that are in memory at a time
 TOLD = 3  # entries that are named one by one
 NOT_A_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 

@@ -141,7 +141,8 @@ def _options(bwrap: str, folders: list[Path], command: Command, as_root: bool, l
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     most = int(limits.disk * MIB * HEADROOM)
     size = ["--size", str(most)] if most and "--size" in _help(bwrap) else []
-    options += ["--proc", "/proc", "--dev", "/dev"]
+    # /dev/full reads as /dev/zero does; memory that was mapped from the latter stays, and nobody's figures show it.
+    options += ["--proc", "/proc", "--dev", "/dev", "--dev-bind", "/dev/full", "/dev/zero"]
     for place in WRITABLE:
         options += ["--perms", "1777", *size, "--tmpfs", place]
     for folder in sorted({*folders_of_programs(sys.executable, command.words[0]), *folders}):

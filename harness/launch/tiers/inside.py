@@ -21,6 +21,7 @@ SOCKETS = {
 DUMPABLE, SECCOMP, SUBREAPER, NO_NEW_PRIVS = 4, 22, 36, 38  # prctl(2)
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # landlock(7); the numbers are those of every processor
 BENEATH, PORT = 1, 2  # kinds of rules
+BESIDE = 1 << 24  # from a private user's number to that of another one who is nobody either (kept.py)
 
 Ends = dict[int, int]  # by the process that was started, where its exit status is to be written
 
@@ -71,8 +72,7 @@ class First:
                 self.obey(order, descriptors)
         if self.rules:
             self.end_all()
-            words = ["rm", "-rf", "--one-file-system", "--", self.rules["private"]]
-            os.execvpe(words[0], words, {"PATH": os.defpath})
+            os.execv(self.rules["removal"][0], self.rules["removal"])
 
     def obey(self, order: bytes, descriptors: list[int]) -> None:
         """Carry out one order."""
@@ -83,6 +83,15 @@ class First:
             with theirs:
                 socket.send_fds(self.channel, [order], [theirs.fileno()])
             self.others.append(ours)
+        elif order == b"kill":
+            self.kill_all()
+            self.channel.send(b"kill")
+        elif order.startswith(b"memory "):
+            told, tell = os.pipe()
+            _as_user(self.uid, lambda: os.write(tell, b"%d" % sum(map(_memory_of, order.split()[1:]))), beside=True)
+            os.close(tell)
+            socket.send_fds(self.channel, [b"memory"], [told])
+            os.close(told)
         elif order.startswith(b"nofile "):
             _allow_descriptors(self.uid, *map(int, order.split()[1:]))
             self.channel.send(b"nofile")
@@ -142,15 +151,21 @@ class First:
         finally:
             os._exit(127)
 
+    def kill_all(self) -> None:
+        """Kill every process that was started here: where one call reaches them all, nobody forks meanwhile."""
+        if self.uid:
+            _as_user(self.uid, lambda: os.kill(-1, signal.SIGKILL), beside=True)
+        elif not self.rules:  # we are the first process of a box: all the others that there are
+            _quietly(os.kill, -1, signal.SIGKILL)
+        else:
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in _descendants():
+                    _quietly(os.kill, pid, number)
+
     def end_all(self) -> None:
         """End every process that was started here, and whatever they started; remove what they share with others."""
         while self.collect():
-            if self.uid:  # one call reaches them all at the same moment: nobody forks meanwhile
-                _as_user(self.uid, lambda: os.kill(-1, signal.SIGKILL))
-            else:
-                for number in (signal.SIGSTOP, signal.SIGKILL):
-                    for pid in _descendants():
-                        _quietly(os.kill, pid, number)
+            self.kill_all()
             select.poll().poll(1)  # milliseconds, in which the kernel ends them
         for entry in os.scandir("/dev/shm") if self.uid else ():
             if entry.stat(follow_symlinks=False).st_uid == self.uid:
@@ -196,14 +211,37 @@ def _allow_descriptors(uid: int, number: int, *pids: int) -> None:
     _as_user(uid, allow)
 
 
-def _as_user(uid: int, act) -> None:  # type: ignore[no-untyped-def]
-    """Do something in a process of another user."""
+def _memory_of(pid: bytes) -> int:
+    """Return the bytes of memory of a process, shared pages counted in proportion (proc_pid_smaps(5), Pss)."""
+    try:
+        with open(b"/proc/%s/smaps_rollup" % pid) as rollup:
+            return 1024 * next((int(line.split()[1]) for line in rollup if line.startswith("Pss:")), 0)
+    except OSError:  # it has ended, or lets nobody look: then all that it has counts
+        pass
+    try:
+        with open(b"/proc/%s/statm" % pid) as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _as_user(uid: int, act, beside: bool = False) -> None:  # type: ignore[no-untyped-def]
+    """Do something in a process of another user.
+
+    With `beside` it only acts with the rights of that user, who can neither end nor stop it meanwhile: kill(2) goes by
+    the effective user of who sends, and by the real and the saved one of who receives.
+    """
     pid = os.fork()
     if pid:
         os.waitpid(pid, 0)
         return
     try:
-        _become(uid)
+        if uid and beside:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid + BESIDE, uid, uid + BESIDE)
+        else:
+            _become(uid)
         act()
     finally:
         os._exit(0)
@@ -242,7 +280,7 @@ def _restrict_files_and_ports(rules: dict, port: int) -> None:  # type: ignore[t
         beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         call(ADD_RULE, ruleset, BENEATH, struct.pack("=Qi", rights, beneath), 0)
         os.close(beneath)
-    call(ADD_RULE, ruleset, PORT, struct.pack("=QQ", 2, port), 0)  # LANDLOCK_ACCESS_NET_CONNECT_TCP
+    call(ADD_RULE, ruleset, PORT, struct.pack("=QQ", 3, port), 0)  # LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP
     call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from harness.launch import descriptors, processes
+from harness.launch import descriptors, figures, processes
 from harness.launch.command import LaunchError
 from harness.launch.limits import MIB, Limits
 from harness.launch.streams import Streams
@@ -189,7 +189,7 @@ class Kept(Place):
     def _complaint(self) -> str:
         """Return what the first process, or what was to become it, says of its end."""
         assert self._keeper.stderr is not None
-        with suppress(subprocess.TimeoutExpired, ValueError):  # ValueError: it was closed
+        with suppress(subprocess.TimeoutExpired, ValueError):  # still there, or closed meanwhile
             self._keeper.wait(1.0)
             return self._keeper.stderr.read().decode(errors="replace").strip()[-500:]
         return ""
@@ -238,6 +238,29 @@ class Kept(Place):
     def members(self) -> list[int]:
         """Return all processes here but the first."""
         return processes.tree(self.init)[1:] if self.init and self._keeper.poll() is None else []
+
+    def ended_cpu(self) -> float:
+        """Return the seconds of processor time of those that have ended, and that no parent has waited for."""
+        return figures.cpu_of_ended(self.init) if self.init else 0.0
+
+    def memory(self, pids: list[int]) -> int:
+        """Return the bytes of memory of processes, shared pages counted in proportion."""
+        if not self.uid or processes.may_look_into_others():
+            return super().memory(pids)
+        inside = [str(known) for pid in pids if (known := self._number_inside(pid))]
+        with suppress(LaunchError), self._lock:
+            self._send(" ".join(["memory", *inside]).encode())
+            _, (descriptor,) = self._receive(b"memory")
+            with os.fdopen(descriptor, "rb") as told:
+                return int(told.read() or 0)
+        return 0  # all has ended
+
+    def kill(self) -> None:
+        """End every process at once; where a single call reaches them all, none can fork meanwhile."""
+        with suppress(LaunchError), self._lock:
+            self.wait_ready()
+            self._send(b"kill")
+            self._receive(b"kill")
 
     def allow_descriptors(self, number: int) -> None:
         """Let each process open descriptors below `number` only. Raises descriptors.TooFew."""

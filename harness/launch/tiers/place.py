@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from harness.launch import descriptors, processes
+from harness.launch import descriptors, figures, processes
 from harness.launch.limits import Limits
 from harness.launch.network import OURS, Network
 from harness.launch.ports import is_free, reserved_port
@@ -73,6 +73,7 @@ class Place(ABC):
     """Where one program runs, or several one after another: its network remembers the first ones."""
 
     shares_network = True  # whether programs are in our network
+    uid = 0  # of the programs, where that is a user of their own
     process: Process
 
     def __init__(self, limits: Limits) -> None:
@@ -103,7 +104,7 @@ class Place(ABC):
         deadline = time.monotonic() + END_WITHIN
         ended: set[int] = set()  # not waited for yet; a zombie has no environment that would tell whose it is
         while (members := self.members()) or ended:
-            processes.kill(members)
+            self.kill()
             ended.update(pid for pid in members if pid not in open_places)
             ended = {pid for pid in ended if not processes.reap(pid)}
             with suppress(subprocess.TimeoutExpired):
@@ -111,6 +112,10 @@ class Place(ABC):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"cannot end the processes {members or ended}")
         self.process.wait()
+
+    def kill(self) -> None:
+        """End every process that is seen now."""
+        processes.kill(self.members())
 
     @contextmanager
     def port(self, host: str, wanted: int | None) -> Iterator[int]:
@@ -146,6 +151,14 @@ class Place(ABC):
     def stored(self) -> Stored | None:
         """Return what the program has written into files, where that can be told."""
         return None
+
+    def ended_cpu(self) -> float:
+        """Return the seconds of processor time of those that have ended, and that no parent has waited for."""
+        return 0.0
+
+    def memory(self, pids: list[int]) -> int:
+        """Return the bytes of memory of processes, shared pages counted in proportion."""
+        return figures.figures(pids).pss
 
     def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}

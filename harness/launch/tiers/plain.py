@@ -58,7 +58,7 @@ class Plain(Place):
         """Return the processes of the program, those left by parents that have ended included."""
         found = processes.tree(self.process.pid) if self.process.poll() is None else []
         for orphan in processes.adopted():
-            if orphan not in open_places and self._owns(orphan):
+            if orphan not in open_places and self._owns(orphan) and not processes.reap(orphan):
                 found += processes.tree(orphan)
         return list(dict.fromkeys(found))
 

@@ -51,6 +51,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "migrate_pages": (256, 238),
+    "mmap": (9, 222),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),
@@ -108,19 +109,23 @@ MACHINE = (
 )
 HIDDEN = "memfd_create memfd_secret shmget semget msgget mq_open"  # memory that belongs to no process, or that stays
 ROUND = "io_uring_setup io_uring_enter io_uring_register clone3"  # their arguments cannot be looked at
+NEWEST = 462  # of the calls that are known here (mseal, Linux 6.10); from 424 on, every processor has the same numbers
 ATTRIBUTES = (  # of files of the same user, which Landlock does not protect
     "chmod chown fchmod fchmodat fchmodat2 fchown fchownat fremovexattr fsetxattr futimesat lchown lremovexattr "
     "lsetxattr removexattr setxattr utime utimensat utimes"
 )
 OF_A_PROCESS = "sched_setaffinity sched_setattr sched_setparam sched_setscheduler prlimit64"  # 0 as first: itself
-OF_WHOM = "setpriority ioprio_set"  # 0 as second: itself
+OF_WHOM = {"setpriority": 0, "ioprio_set": 1}  # PRIO_PROCESS, IOPRIO_WHO_PROCESS as first and 0 as second: itself
 
 NAMESPACES = 0x7E020080  # CLONE_NEW* of clone(2)
+FILES, THREAD = 0x400, 0x10000  # CLONE_*: a thread that has no descriptors in common with the others hides its own
+HIDDEN_MAP = 0x21  # MAP_SHARED | MAP_ANONYMOUS of mmap(2): it stays when it is not mapped, and nobody's figures show it
+KINDS = 0x2F  # MAP_TYPE | MAP_ANONYMOUS
 FAST_OPEN = 0x20000000  # MSG_FASTOPEN of send(2), which connects
-FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; others leave the network namespace, or have no use
+INET = (2, 10)  # AF_INET, AF_INET6
+LOCAL = (1, 16)  # AF_UNIX, AF_NETLINK reach and show others in our network; all that are not named leave a namespace
 LOAD, JUMP, JUMP_GE, JUMP_SET, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06  # linux/bpf_common.h
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
-X32 = 0x40000000  # calls of another convention have this bit
 
 Instruction = tuple[int, int, int, int]  # code, where to go on if true, if false, and a value
 
@@ -141,17 +146,20 @@ def system_calls(*, same_user: bool = False, shares_network: bool = False) -> by
         (LOAD, 0, 0, 4),  # seccomp_data.arch
         *((JUMP, 1, 0, architecture), _refusal(errno.ENOSYS)),
         (LOAD, 0, 0, 0),  # seccomp_data.nr
-        *((JUMP_GE, 0, 1, X32), _refusal(errno.ENOSYS)),
+        *((JUMP_GE, 0, 1, NEWEST + 1), _refusal(errno.ENOSYS)),  # x32, another convention, is above all others
     ]
     for names, code in ((plain, errno.EPERM), ([*HIDDEN.split(), *ROUND.split()], errno.ENOSYS)):
         for number in _numbers(names, column):
             program += [(JUMP, 0, 1, number), _refusal(code)]
     program += _when("clone", column, 0, [(JUMP_SET, 0, 1, NAMESPACES), _refusal(errno.EPERM)])
-    program += _when("socket", column, 0, _families(same_user and shares_network))
+    program += _when("clone", column, 0, [(AND, 0, 0, FILES | THREAD), (JUMP, 0, 1, THREAD), _refusal(errno.EPERM)])
+    program += _when("mmap", column, 3, [(AND, 0, 0, KINDS), (JUMP, 0, 1, HIDDEN_MAP), _refusal(errno.EPERM)])
+    program += _when("socket", column, 0, _families(INET if shares_network else (*INET, *LOCAL)))
     if same_user:
-        for place, calls in enumerate((OF_A_PROCESS, OF_WHOM)):
-            for name in calls.split():
-                program += _when(name, column, place, [(JUMP, 1, 0, 0), _refusal(errno.EPERM)])
+        for name in OF_A_PROCESS.split():
+            program += _when(name, column, 0, _only(0))
+        for name, itself in OF_WHOM.items():
+            program += [*_when(name, column, 0, _only(itself)), *_when(name, column, 1, _only(0))]
     if shares_network:
         program += _when("socket", column, 0, _streams_only())
         for name, place in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
@@ -177,8 +185,11 @@ def _when(name: str, column: int, place: int, body: list[Instruction]) -> list[I
     return [(JUMP, 0, len(loaded), number), *loaded]
 
 
-def _families(no_local: bool) -> list[Instruction]:
-    allowed = FAMILIES[1:] if no_local else FAMILIES  # sockets of the same user would let it in, docker's and others
+def _only(value: int) -> list[Instruction]:
+    return [(JUMP, 1, 0, value), _refusal(errno.EPERM)]
+
+
+def _families(allowed: tuple[int, ...]) -> list[Instruction]:
     return [*((JUMP, len(allowed) - place, 0, one) for place, one in enumerate(allowed)), _refusal(errno.EAFNOSUPPORT)]
 
 

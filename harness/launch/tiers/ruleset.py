@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 from harness.launch.command import Command, LaunchError
 from harness.launch.limits import Limits
-from harness.launch.processes import contents
+from harness.launch.processes import contents, figures_of
 from harness.launch.streams import Streams
 from harness.launch.tiers import rules
 from harness.launch.tiers.kept import Kept, KeptProcess, private_uid
@@ -44,10 +44,11 @@ USE = WRITE | READ | TRUNCATE
 OWN = SEE | USE | REMOVE_FOLDER | REMOVE | MAKE_FOLDER | MAKE_FILE | MAKE_SOCKET | MAKE_FIFO | MAKE_LINK | REFER
 SHARED = USE | LIST | REMOVE | MAKE_FILE
 OF_FILES = EXECUTE | USE | IOCTL
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = {"null": USE, "zero": READ, "full": USE, "random": READ, "urandom": READ}  # mapped zeros could hide memory
 FIGURES = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/filesystems", "/proc/sys")
 PROCESSORS = "/sys/devices/system/cpu"
 SHM = "/dev/shm"
+LONG = 2000  # of the 4095 bytes that a path can have
 PYTHONS = "/usr/local/bin:/usr/bin:/bin"
 OLDEST = (3, 11)
 
@@ -105,7 +106,7 @@ class Ruleset(Kept):
             "handled": _handled(),
             "files": list(self._files([*folders, *folders_of_programs(self._python(command.words[0]))])),
             "calls": rules.system_calls(same_user=not self.uid, shares_network=True),
-            "private": str(self._private),
+            "removal": [_tool("rm"), "-rf", "--one-file-system", "--", str(self._private)],
         }
         environment = self._environment() | {"HOME": str(self._private), "TMPDIR": str(self._private)}
         self._set_up(environment | {"TERM": "xterm"}, rules=told)
@@ -120,30 +121,48 @@ class Ruleset(Kept):
 
     def _files(self, folders: list[Path]) -> Iterator[tuple[str, int]]:
         """Yield what may be used, with the rights."""
-        own = [(str(self._private), OWN), *((f"/dev/{name}", USE) for name in DEVICES)]
+        own = [(str(self._private), OWN), *((f"/dev/{name}", rights) for name, rights in DEVICES.items())]
         settings = [(f"/etc/{name}", SEE) for name in SETTINGS]
         seen = [(str(place), SEE) for place in (*SYSTEM, *folders, *FIGURES, PROCESSORS)]
         for path, rights in [*own, *seen, *settings, *([(SHM, SHARED)] if self.uid else [])]:
             if os.path.exists(path):
                 yield path, (rights if os.path.isdir(path) else rights & OF_FILES) & _known()
 
+    @property
+    def of_network(self) -> int:
+        """We are in it."""
+        return os.getpid()
+
     def stored(self) -> Stored:
-        """Return what there is in the private folder, in shared memory, and in files that were removed while open."""
+        """Return what there is in the private folder, in shared memory, and in files that were removed while in use."""
         size = files = 0
+        with ExitStack() as opened:
+            for told in self._own(opened):
+                size, files = size + told.st_blocks * 512, files + 1
+                if 0 < self.limits.inodes < files:
+                    break
+        for told in self._shared():
+            size, files = size + told.st_blocks * 512, files + 1
+        removed = dict(kept for pid in self.members() for kept in (*_mapped(pid), *_opened(pid)))
+        return Stored(size + sum(removed.values()), files + len(removed))
+
+    def _own(self, opened: ExitStack) -> Iterator[os.stat_result]:
+        """Yield what is in the private folder, also where that is deeper than any path can be long."""
         folders = [str(self._private)]
-        while folders and files <= (self.limits.inodes or files):
-            try:
-                with os.scandir(folders.pop()) as entries:
+        while folders:
+            folder = folders.pop()
+            with suppress(OSError):  # it has gone
+                if len(folder) > LONG:
+                    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+                    opened.callback(os.close, descriptor)
+                    folder = f"/proc/self/fd/{descriptor}"
+                with _listed(folder) as entries:
                     for entry in entries:
-                        told = entry.stat(follow_symlinks=False)
-                        size, files = size + told.st_blocks * 512, files + 1
-                        if stat.S_ISDIR(told.st_mode):
-                            folders.append(entry.path)
-            except OSError:  # it has gone, is closed even to us, or lies deeper than any path can be long
-                pass
-        for file in (*self._shared(), *self._removed()):
-            size, files = size + file.st_blocks * 512, files + 1
-        return Stored(size, files)
+                        with suppress(OSError):
+                            told = entry.stat(follow_symlinks=False)
+                            yield told
+                            if stat.S_ISDIR(told.st_mode):
+                                folders.append(entry.path)
 
     def _shared(self) -> Iterator[os.stat_result]:
         if self.uid:
@@ -151,15 +170,6 @@ class Ruleset(Kept):
                 for entry in entries:
                     with suppress(OSError):
                         if (told := entry.stat(follow_symlinks=False)).st_uid == self.uid:
-                            yield told
-
-    def _removed(self) -> Iterator[os.stat_result]:
-        for pid in self.members():
-            with suppress(OSError):
-                for descriptor in os.listdir(f"/proc/{pid}/fd"):
-                    with suppress(OSError):
-                        told = os.stat(f"/proc/{pid}/fd/{descriptor}")
-                        if stat.S_ISREG(told.st_mode) and not told.st_nlink:
                             yield told
 
     def members(self) -> list[int]:
@@ -175,12 +185,51 @@ class Ruleset(Kept):
     def _remove(self) -> None:
         """Remove what the first process could not: folders that are closed even to their owner."""
         if self._private.exists():
-            for words in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-                subprocess.run([*words, self._private], check=False, capture_output=True, env={"PATH": os.defpath})
+            subprocess.run([_tool("chmod"), "-R", "u+rwx", str(self._private)], check=False, capture_output=True)
+            subprocess.run([_tool("rm"), "-rf", "--", str(self._private)], check=False, capture_output=True)
+
+
+def _listed(folder: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    """List a folder, one of our own user's, too, that was closed to its owner."""
+    try:
+        return os.scandir(folder)
+    except PermissionError:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+        finally:
+            os.close(descriptor)
+        return os.scandir(folder)
+
+
+def _opened(pid: int) -> Iterator[tuple[int, int]]:
+    """Yield the files that a process has open and that have no name any more: number and bytes."""
+    folder = f"{figures_of(pid)}/fd"
+    with suppress(OSError):
+        for descriptor in os.listdir(folder):
+            with suppress(OSError):
+                told = os.stat(f"{folder}/{descriptor}")
+                if stat.S_ISREG(told.st_mode) and not told.st_nlink:
+                    yield told.st_ino, told.st_blocks * 512
+
+
+def _mapped(pid: int) -> Iterator[tuple[int, int]]:
+    """Yield the files that a process has mapped and that have no name any more: number, and bytes at least."""
+    with suppress(OSError):
+        for line in contents(f"{figures_of(pid)}/maps").splitlines():
+            if line.endswith(b" (deleted)"):
+                places, _, offset, _, number, *_ = line.split()
+                start, end = (int(place, 16) for place in places.split(b"-"))
+                yield int(number), end - start + int(offset, 16)
 
 
 def _open_to_others(folder: str) -> bool:
     return all(place.stat().st_mode & 0o1 for place in [Path(folder), *Path(folder).absolute().parents])
+
+
+def _tool(name: str) -> str:
+    """Return the path of a tool that every system has, whatever our PATH says."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), os.defpath])) or name
 
 
 def _user_of(pid: int) -> int | None:
@@ -199,4 +248,4 @@ def _known() -> int:
 def _handled() -> bytes:
     """Return a struct landlock_ruleset_attr: what is refused unless a rule allows it."""
     scoped = struct.pack("=Q", 3) if landlock() >= OF_OTHERS else b""  # abstract Unix sockets, signals
-    return struct.pack("=QQ", _known(), 2) + scoped
+    return struct.pack("=QQ", _known(), 3) + scoped
