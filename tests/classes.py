@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from harness.classroom.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 
 WHEN = "2026-12-02T09:00:00+01:00"
 FIRST = ("Ada", "Bo", "Cem", "Dag", "Eva", "Fay", "Gil", "Hana", "Ida", "Jun", "Kai", "Lea", "Mio", "Noa", "Ola", "Pia")

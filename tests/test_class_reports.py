@@ -23,9 +23,9 @@ from support import CHROMIUM, LEADING_OUT, ROOT, Page
 from test_documents import anchors
 from test_report import anything
 
-from harness.classroom.marks import CheckMark, Class, LabMark, State, StudentMark, class_from
 from harness.classroom.policy import Late
 from harness.course import load_course
+from harness.marks import CheckMark, Class, LabMark, State, StudentMark, class_from
 from harness.report import markdown
 from harness.report.marks.bars import histogram
 from harness.report.marks.class_page import MOST_UNSTABLE, Extra, anchor, class_html

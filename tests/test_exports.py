@@ -28,10 +28,10 @@ from support import ROOT, SOLUTIONS, lab
 from harness.classroom.exports import FORMATS, Export, Request, autograder
 from harness.classroom.exports.cells import guarded, key, number, plain
 from harness.classroom.exports.prairielearn import MOST_BYTES
-from harness.classroom.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.course import load_course
 from harness.errors import UsageError
 from harness.launch.tiers import BOX, TIERS, hindrance
+from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 
 NAMES = [
     "Ann Smith",

@@ -17,7 +17,6 @@ from support import PATIENCE, ROOT, SOLUTIONS, lab
 from harness.classroom.batch import reference_modules
 from harness.classroom.hidden import read_hidden
 from harness.classroom.journal import JOURNAL, Journal, identity_of
-from harness.classroom.marks import class_from
 from harness.classroom.policy import Late, read_policy
 from harness.classroom.task import Task
 from harness.commands.choose import chosen_labs
@@ -25,6 +24,7 @@ from harness.course import load_course
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN, best
 from harness.launch.workers import WorkerDied, Workers
+from harness.marks import class_from
 
 LAB01 = "lab01_blocking_echo.py"
 SOLUTION = (SOLUTIONS / LAB01).read_text(encoding="utf-8")

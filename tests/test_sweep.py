@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from support import PATIENCE, ROOT, serving
 from test_load_echo import echo
 
 from harness.launch import Command, processes
+from harness.launch.network import Network
 from harness.launch.workers import WorkerDied, Workers
 from harness.load.echo import EchoLoad
 from harness.load.generators import Cluster, GeneratorDied, Local
@@ -31,6 +33,11 @@ from harness.load.sweep import Measurement, Server, Sweep, Used, talk
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 LASTING = EchoLoad(clients=4, requests=None, pause=0.0, duration=0.1)
+
+
+def at(address: tuple[str, int]) -> Any:
+    """Return a server that is reached there, in our own network."""
+    return SimpleNamespace(address=address, network=Network)
 
 
 def program(file: str, behaviour: str, *words: str) -> Command:
@@ -111,9 +118,9 @@ def test_workers_end_with_whoever_started_them(tmp_path: Path) -> None:
 
 def test_generators_make_one_load_together() -> None:
     with serving(echo) as address, Local(3) as generators:
-        outcome = generators.run(EchoLoad(7, requests=2, pause=0.0, duration=0.0), address, lambda: None)
+        outcome = generators.run(EchoLoad(7, requests=2, pause=0.0, duration=0.0), at(address), lambda: None)
         assert (outcome.answers, outcome.sessions) == (14, 7)
-        assert generators.run(EchoLoad(1, requests=2, duration=0.0), address, lambda: None).sessions == 1
+        assert generators.run(EchoLoad(1, requests=2, duration=0.0), at(address), lambda: None).sessions == 1
 
 
 def test_a_generator_that_dies_is_reported() -> None:
@@ -124,7 +131,7 @@ def test_a_generator_that_dies_is_reported() -> None:
 
     load = EchoLoad(4, requests=None, duration=PATIENCE)
     with serving(echo) as address, generators, pytest.raises(GeneratorDied, match="nothing of this measurement counts"):
-        generators.run(load, address, kill_one)
+        generators.run(load, at(address), kill_one)
 
 
 def test_more_clients_than_descriptors_are_told_with_the_remedy() -> None:
@@ -133,7 +140,7 @@ def test_more_clients_than_descriptors_are_told_with_the_remedy() -> None:
     if hard == resource.RLIM_INFINITY:
         pytest.skip("this machine has no limit")
     with Local(1) as generators, pytest.raises(CannotLoad, match=r"may have \d+ descriptors .* more generators"):
-        generators.run(EchoLoad(hard), ("127.0.0.1", 1), lambda: None)
+        generators.run(EchoLoad(hard), at(("127.0.0.1", 1)), lambda: None)
 
 
 @contextmanager
@@ -170,18 +177,18 @@ def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
 def test_two_workers_of_a_cluster_make_one_load_and_one_that_dies_is_reported() -> None:
     with cluster(2) as (scheduler, workers), serving(echo) as address, Cluster(scheduler) as generators:
         assert generators.number == 2
-        outcome = generators.run(EchoLoad(7, requests=2, pause=0.0, duration=0.0), address, lambda: None)
+        outcome = generators.run(EchoLoad(7, requests=2, pause=0.0, duration=0.0), at(address), lambda: None)
         assert (outcome.answers, outcome.sessions) == (14, 7)
         with pytest.raises(LoadFault, match="could not connect"):
-            generators.run(EchoLoad(2, requests=2, duration=0.0), (address[0], 1), lambda: None)
+            generators.run(EchoLoad(2, requests=2, duration=0.0), at((address[0], 1)), lambda: None)
         with pytest.raises(GeneratorDied, match=r"number [12] of 2, at tcp://127.0.0.1:\d+"):
-            generators.run(EchoLoad(4, requests=None, duration=PATIENCE), address, workers[1].kill)
+            generators.run(EchoLoad(4, requests=None, duration=PATIENCE), at(address), workers[1].kill)
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
     pytest.importorskip("distributed", reason="the package distributed is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.load.generators.FOUND_WITHIN", 0.5)
+        patch.setattr("harness.cluster.FOUND_WITHIN", 0.5)
         with pytest.raises(CannotLoad, match=r"no scheduler answers at tcp://127.0.0.1:1: .* start one with"):
             Cluster("tcp://127.0.0.1:1")
         with pytest.raises(CannotLoad, match=r"takes an address such as tcp://127.0.0.1:8786; not 'nonsense'"):

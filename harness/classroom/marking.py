@@ -9,10 +9,10 @@ from harness import __version__
 from harness.classroom.batch import Batch, Graded, needs_again
 from harness.classroom.hidden import STEP
 from harness.classroom.intake import HandIn, Student
-from harness.classroom.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.classroom.policy import Policy
 from harness.course import Lab
 from harness.launch.tiers import PLAIN
+from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 
 WEAK_TIER = (
     "Programs ran in the tier plain, which does not keep them from anything: what they could reach, and so the marks, "

@@ -20,13 +20,13 @@ from harness.checks.verdict import Verdict
 from harness.classroom.exports import classroom50, gradescope, prairielearn
 from harness.classroom.exports.one import lab_info, lab_mark
 from harness.classroom.intake import find_labs, lay_out
-from harness.classroom.marks import LabInfo, LabMark, State
 from harness.commands.choose import limits_of, tier_of, whole_lab
 from harness.course import Lab, load_course
 from harness.errors import UsageError
 from harness.launch import Command, LaunchError
 from harness.launch.command import python_program
 from harness.launch.tiers import PLAIN
+from harness.marks import LabInfo, LabMark, State
 from harness.results import write_whole
 
 FORMATS: dict[str, Callable[[LabInfo, LabMark], str]] = {

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness.classroom.exports import FORMATS, Export, Request, autograder
 from harness.classroom.exports.request import called, listed
-from harness.classroom.marks import Class, StudentMark, class_from
 from harness.commands.choose import shown, whole_lab
 from harness.course import Lab
 from harness.errors import UsageError
+from harness.marks import Class, StudentMark, class_from
 from harness.report.safe import safe
 from harness.results import write_whole
 

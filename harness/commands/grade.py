@@ -18,13 +18,13 @@ from harness.classroom.hidden import read_hidden
 from harness.classroom.intake import Intake, load_roster, open_intake
 from harness.classroom.journal import JOURNAL, Journal
 from harness.classroom.marking import class_of
-from harness.classroom.marks import Class, class_from
 from harness.classroom.policy import OVERRIDES, read_policy
 from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
 from harness.course import load_course
 from harness.course.layout import LABS
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN
+from harness.marks import Class, class_from
 from harness.report.marks.class_page import Extra, class_html
 from harness.report.marks.feedback import feedback_html, feedback_markdown
 from harness.report.marks.regrade import regrade_markdown

@@ -11,7 +11,7 @@ Brightspace passes over. It has no word for "excused" in this file.
 from harness.classroom.exports.cells import guarded, table
 from harness.classroom.exports.request import Export, Request
 from harness.classroom.exports.rows import rows_with_keys
-from harness.classroom.marks import StudentMark
+from harness.marks import StudentMark
 
 HEADINGS = ("OrgDefinedId", "Username")
 END = ("End-of-Line Indicator", "#")

@@ -13,7 +13,7 @@ student's total, which only a person may decide.
 from harness.classroom.exports.cells import guarded, key, number, table
 from harness.classroom.exports.request import Export, Request
 from harness.classroom.exports.rows import rows_with_keys
-from harness.classroom.marks import StudentMark
+from harness.marks import StudentMark
 
 HEADINGS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 POSSIBLE = "    Points Possible"

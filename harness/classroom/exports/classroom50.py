@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.classroom.exports.open_checks import lines
-from harness.classroom.marks import LabInfo, LabMark
 from harness.errors import UsageError
+from harness.marks import LabInfo, LabMark
 
 SCHEMA = "classroom50/result/v1"
 NEEDED = {

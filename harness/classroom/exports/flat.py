@@ -8,7 +8,7 @@ import json
 
 from harness.classroom.exports.cells import BOM, guarded, number, table
 from harness.classroom.exports.request import Export, Request
-from harness.classroom.marks import LabInfo, StudentMark
+from harness.marks import LabInfo, StudentMark
 
 IDENTITY = ("key", "name", "id", "sid", "login", "email", "section", "handed_in")
 OF_LAB = ("points", "max points", "state", "days late", "raw points", "reason")

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from harness.classroom.exports.cells import number
-from harness.classroom.marks import CheckInfo, CheckMark, LabInfo, LabMark, State
+from harness.marks import CheckInfo, CheckMark, LabInfo, LabMark, State
 from harness.report.safe import safe
 
 TEXT_FORMATS = ("output_format", "test_output_format", "test_name_format")

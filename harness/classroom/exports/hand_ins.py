@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from harness.classroom.exports import classroom50, gradescope, prairielearn
 from harness.classroom.exports.request import Export, Request
-from harness.classroom.marks import LabInfo, LabMark, StudentMark
 from harness.errors import UsageError
+from harness.marks import LabInfo, LabMark, StudentMark
 
 NOTHING = "nothing of what is asked for has a mark, so there is nothing to export"
 

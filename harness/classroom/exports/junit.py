@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from harness.classroom.exports.cells import number
 from harness.classroom.exports.request import Export, Request, called
-from harness.classroom.marks import CheckMark, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckMark, LabInfo, LabMark, State, StudentMark
 
 NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 OUTCOMES = {"fail": "failure", "error": "error", "blocked": "skipped"}

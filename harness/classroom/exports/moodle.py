@@ -20,8 +20,8 @@ from pathlib import Path
 
 from harness.classroom.exports.cells import BOM, number, plain, table
 from harness.classroom.exports.request import Export, Request, called, listed
-from harness.classroom.marks import StudentMark
 from harness.errors import UsageError
+from harness.marks import StudentMark
 
 MOST_BYTES = 64 << 20
 ENGLISH = "Grade"

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.classroom.marks import CheckInfo, CheckMark, LabInfo, LabMark, State
 from harness.course import Lab
+from harness.marks import CheckInfo, CheckMark, LabInfo, LabMark, State
 from harness.report.evidence import evidence
 
 WIDTH = 90  # columns of a drawn exchange

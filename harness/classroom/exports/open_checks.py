@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.classroom.exports.gradescope import explained
-from harness.classroom.marks import LabInfo, LabMark
+from harness.marks import LabInfo, LabMark
 
 FURTHER = "Further checks"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.classroom.exports.gradescope import told
 from harness.classroom.exports.open_checks import lines
-from harness.classroom.marks import LabInfo, LabMark
+from harness.marks import LabInfo, LabMark
 from harness.report.safe import safe
 
 MOST_BYTES = 1_000_000

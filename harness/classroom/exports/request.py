@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.classroom.exports.cells import number
-from harness.classroom.marks import Class, LabInfo, LabMark, StudentMark
+from harness.marks import Class, LabInfo, LabMark, StudentMark
 
 MOST_NAMES = 10  # in one sentence
 

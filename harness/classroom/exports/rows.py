@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from harness.classroom.exports.request import Request, called, listed
-from harness.classroom.marks import StudentMark
 from harness.errors import UsageError
+from harness.marks import StudentMark
 
 Row = tuple[StudentMark, list[str], list[str]]  # a student, the keys, the points
 

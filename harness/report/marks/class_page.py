@@ -16,7 +16,7 @@ from urllib.parse import quote
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from harness.classroom.marks import CheckInfo, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckInfo, Class, LabInfo, LabMark, State, StudentMark
 from harness.report import page
 from harness.report.marks.bars import histogram
 from harness.report.marks.compact import NAME, compact

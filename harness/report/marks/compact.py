@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from harness.classroom.marks import CheckMark, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.report.marks.insight import Trouble
 from harness.report.safe import one_line
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from harness.classroom.marks import Class, StudentMark
+from harness.marks import Class, StudentMark
 from harness.report import page
 from harness.report.difference import difference
 from harness.report.evidence import advice, of_program, output

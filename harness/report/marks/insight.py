@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import correlation
 
-from harness.classroom.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.report.safe import one_line
 
 BINS = 10

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.classroom.marks import CheckMark, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.report.markdown import text
 from harness.units import moment, points
 

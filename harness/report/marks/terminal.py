@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.classroom.marks import Class, State
+from harness.marks import Class, State
 from harness.report.marks.insight import BINS, marks_of, spread, troubles
 from harness.report.safe import one_line
 from harness.report.terminal import say

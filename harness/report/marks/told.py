@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.classroom.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
 from harness.units import points
 
 Results = Mapping[int, Mapping[str, Any]]  # by lab: what a run of its checks has written
