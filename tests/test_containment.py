@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from hostile.multiplying import RELAY
+from hostile.surroundings import left_by
 from hostile.world import ECHO, exchange, hand_in, listening, open_folder
 from support import PATIENCE, ROOT, SOLUTIONS, check, lab, of_status, python
 
@@ -142,6 +143,34 @@ def test_a_grader_that_is_killed_leaves_nothing(folder: Path, tier: str) -> None
     assert took < 2.0  # 0.02 on a machine that has little else to do; this one may be busy
     for place in map(Path, ("/tmp", "/dev/shm")):
         assert not [path for path in place.iterdir() if str(path.lstat().st_uid) in users - {str(os.getuid())}]
+
+
+IN_THE_MIDDLE = """
+import sys
+from pathlib import Path
+from harness.launch import Program
+from harness.launch.command import python_program
+with Program(python_program(Path(sys.argv[1])), tier=sys.argv[2]) as program:
+    program.wait_listening(lambda: 20.0)
+    print("listens", flush=True)
+    while True:
+        program.allow_descriptors(100)
+"""
+
+
+@in_each_containing_tier
+def test_a_grader_that_is_killed_in_the_middle_of_an_order_leaves_nothing(folder: Path, tier: str) -> None:
+    file = hand_in(folder / "hand-in", ECHO.encode())
+    for _ in range(3):
+        words = [sys.executable, "-c", IN_THE_MIDDLE, str(file), tier]
+        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as grader:
+            assert grader.stdout is not None
+            assert grader.stdout.readline() == "listens\n"
+            grader.kill()
+        end = time.monotonic() + PATIENCE
+        while (left := left_by(0, file.parent)) and time.monotonic() < end:
+            time.sleep(0.01)  # polls, as above
+        assert not left
 
 
 # Honest programs

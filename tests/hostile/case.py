@@ -5,6 +5,7 @@ that worked. Each one has a bound of its own, and ends by itself after a minute:
 turns red, and not the machine.
 """
 
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from typing import Any
 
 from harness.launch.tiers import BOX, PLAIN, RULESET
 from harness.launch.tiers.rules import MACHINES, NUMBERS
+
+TIERS = (BOX, RULESET, PLAIN)
+AS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,14 @@ class Case:
     outcome: Outcome  # in every tier that holds somebody else's programs
     plain: Outcome | None = None  # in the tier that does not; None: it could do harm there
     ruleset: Outcome | None = None  # where it comes to something else than in a box
+    tiers: tuple[str, ...] = TIERS
     limits: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # beside it, by their names
 
     def in_tier(self, tier: str) -> Outcome | None:
         """Return what it comes to in a tier; None where it is not to be run."""
+        if tier not in self.tiers:
+            return None
         if tier == RULESET and self.ruleset:
             return self.ruleset
         return self.plain if tier == PLAIN else self.outcome
@@ -70,7 +77,6 @@ class Case:
         return f"{HEAD}\nworld = {told!r}\n{self.source}\n{TAIL}".encode()
 
 
-TIERS = (BOX, RULESET, PLAIN)
 COLUMN = MACHINES.get(platform.machine(), (0, 0))[1]
 OTHER_CALLS = {  # which the filter lets through, or knows nothing of: on x86-64, on ARM 64
     "capget": (125, 90),

@@ -1,10 +1,6 @@
 """Programs that reach for what is not theirs: files, and processes."""
 
-import os
-
-from hostile.case import Case, Ends, Says
-
-AS_ROOT = os.getuid() == 0
+from hostile.case import AS_ROOT, Case, Ends, Says
 
 READS = """
 def read(path):
@@ -168,7 +164,7 @@ CASES = (
         "writes-everywhere",
         WRITES,
         Says(["tmp", "shm", "own_tmp"]),
-        ruleset=Says(["shm", "own_tmp"]),
+        ruleset=Says(["shm", "own_tmp"] if AS_ROOT else ["own_tmp"]),
         plain=Says(["own", "outside"]),
     ),
     Case("plants-links-for-the-grader", PLANTS, Says("planted")),

@@ -1,6 +1,9 @@
 """Programs that take: memory, disk, output, descriptors, processor time; openly, and where nobody may look for it."""
 
-from hostile.case import Case, Ends, Says
+from hostile.case import AS_ROOT, Case, Ends, Says
+
+from harness.launch.limits import LIMITS
+from harness.launch.tiers import BOX, RULESET
 
 MEMORY = Ends("more than 64 MiB of memory", "memory")
 DISK = Ends("more than 8 MiB in files", "disk")
@@ -193,6 +196,21 @@ def lift(name):
     resource.setrlimit(number, (hard + 1, hard + 1))
 found = worked(**{name: lambda name=name: lift(name) for name in dir(resource) if name.startswith("RLIMIT_")})
 """
+ASKS = """
+found = []
+for name in ("NPROC", "NOFILE", "CPU", "FSIZE", "AS", "CORE"):
+    soft, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
+    if name != "NPROC" or world["tier"] == "box" or world["root"]:  # it would count all of the user's processes
+        found.append((name, hard))
+"""
+BY_KERNEL = [
+    ("NPROC", LIMITS.processes * 5 // 4),
+    ("NOFILE", 1250),
+    ("CPU", LIMITS.cpu * 5 // 4),
+    ("FSIZE", LIMITS.file << 20),
+    ("AS", LIMITS.addresses << 20),
+    ("CORE", 0),
+]
 BURNS = """
 def burn():
     while True:
@@ -220,7 +238,7 @@ CASES = (
     Case("memory-that-belongs-to-no-process", HIDDEN, Says([])),
     Case("more-addresses-than-allowed", ADDRESSES, Says([]), plain=Says(["addresses"])),
     Case("disk-bomb", DISK_BOMB, DISK, limits=SMALL),
-    Case("shared-memory-bomb", SHM_BOMB, DISK, limits=SMALL),
+    Case("shared-memory-bomb", SHM_BOMB, DISK, limits=SMALL, tiers=(BOX, RULESET) if AS_ROOT else (BOX,)),
     Case("files-removed-while-open", REMOVED_FILES, DISK, limits=SMALL),
     Case("files-removed-while-mapped", MAPPED_FILES, DISK, limits=SMALL),
     Case("files-removed-while-being-sent", SENT_FILES, DISK, ruleset=Says("unseen"), limits=SMALL),
@@ -252,6 +270,13 @@ CASES = (
         for name, source in (("descriptor-leak", ""), ("descriptor-leak-with-all-that-are-allowed", RAISES))
     ),
     Case("lifts-its-limits", LIFTS, Says([])),
+    Case(
+        "asks-for-its-limits",
+        ASKS,
+        Says(BY_KERNEL),
+        limits={"descriptors": 1000},
+        ruleset=Says(BY_KERNEL if AS_ROOT else BY_KERNEL[1:]),
+    ),
     Case("burns-in-the-background", BURNS, Ends("more than 1 s of processor time", "cpu"), limits={"cpu": 1}),
     Case("burns-and-hands-over", BURNS_AND_HANDS_OVER, Ends("more than 1 s", "cpu"), limits={"cpu": 1}),
     Case("runs-too-long", "hang()", Ends("it ran for more than 1 s", "wall"), limits={"wall": 1}),

@@ -18,7 +18,7 @@ SOCKETS = {
     b"tcp": (socket.AF_INET, socket.SOCK_STREAM, 0),
     b"diag": (getattr(socket, "AF_NETLINK", 16), socket.SOCK_DGRAM, 4),  # sock_diag(7)
 }
-DUMPABLE, SECCOMP, SUBREAPER, NO_NEW_PRIVS = 4, 22, 36, 38  # prctl(2)
+DEATHSIG, DUMPABLE, SECCOMP, SUBREAPER, NO_NEW_PRIVS = 1, 4, 22, 36, 38  # prctl(2)
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # landlock(7); the numbers are those of every processor
 BENEATH, PORT = 1, 2  # kinds of rules
 BESIDE = 1 << 24  # from a private user's number to that of another one who is nobody either (kept.py)
@@ -49,30 +49,47 @@ class First:
             _prctl(SUBREAPER, 1)
         elif not self.uid:
             _prctl(DUMPABLE, 0)  # nobody of the same user looks into this process, or at its descriptors
-        socket.send_fds(self.channel, [b"ready"], [os.open(store, os.O_PATH) for store in self.stores])
-        while True:
-            others = {other.fileno(): other for other in self.others}
-            poll = select.poll()  # select() refuses descriptors from 1,024 on; the harness may have given us one
-            for number in (self.channel.fileno(), wake, *others):
-                poll.register(number, select.POLLIN)
-            ready = [number for number, _ in poll.poll()]
-            if wake in ready:
-                os.read(wake, 4096)
-                self.collect()
-            for other in [others[number] for number in ready if number in others]:
-                if (order := other.recv(64)) == b"tcp":
-                    _hand_over(other, order)
-                elif not order:
-                    self.others.remove(other)
-                    other.close()
-            if self.channel.fileno() in ready:
-                order, descriptors, _, _ = socket.recv_fds(self.channel, 1 << 17, 5)
-                if not order:
-                    break
-                self.obey(order, descriptors)
-        if self.rules:
-            self.end_all()
-            os.execv(self.rules["removal"][0], self.rules["removal"])
+        try:
+            socket.send_fds(self.channel, [b"ready"], [os.open(store, os.O_PATH) for store in self.stores])
+            while self.hear(wake):
+                pass
+        except ConnectionError:  # the harness has ended in the middle of an order
+            pass
+        finally:
+            if self.rules:
+                self.end_all()
+                os.execv(self.rules["removal"][0], self.rules["removal"])
+
+    def hear(self, wake: int) -> bool:
+        """Wait until something has to be done, and do it; return whether the harness is still there."""
+        others = {other.fileno(): other for other in self.others}
+        poll = select.poll()  # select() refuses descriptors from 1,024 on; the harness may have given us one
+        for number in (self.channel.fileno(), wake, *others):
+            poll.register(number, select.POLLIN)
+        ready = [number for number, _ in poll.poll()]
+        if wake in ready:
+            os.read(wake, 4096)
+            self.collect()
+        for other in [others[number] for number in ready if number in others]:
+            self.serve_other(other)
+        if self.channel.fileno() in ready:
+            order, descriptors, _, _ = socket.recv_fds(self.channel, 1 << 17, 5)
+            if not order:
+                return False
+            self.obey(order, descriptors)
+        return True
+
+    def serve_other(self, other: socket.socket) -> None:
+        """Hand over a socket on a further channel; who has them may end at any time."""
+        try:
+            if (order := other.recv(64)) == b"tcp":
+                _hand_over(other, order)
+                return
+        except ConnectionError:
+            order = b""
+        if not order:
+            self.others.remove(other)
+            other.close()
 
     def obey(self, order: bytes, descriptors: list[int]) -> None:
         """Carry out one order."""
@@ -144,6 +161,7 @@ class First:
                 _restrict_files_and_ports(self.rules, int(port))
             _become(self.uid)
             if self.rules:
+                _prctl(DEATHSIG, signal.SIGKILL)  # should somebody end us (in a box, all end with us)
                 _restrict_calls(self.rules["calls"])
             os.execvp(words[0], words)
         except OSError as error:
@@ -169,9 +187,8 @@ class First:
         while self.collect():
             self.kill_all()
             select.poll().poll(1)  # milliseconds, in which the kernel ends them
-        for entry in os.scandir("/dev/shm") if self.uid else ():
-            if entry.stat(follow_symlinks=False).st_uid == self.uid:
-                _quietly(os.unlink, entry.path)
+        for name in os.listdir("/dev/shm") if self.uid else ():
+            _quietly(_remove_of, self.uid, f"/dev/shm/{name}")
 
 
 def _hand_over(channel: socket.socket, kind: bytes) -> None:
@@ -197,6 +214,11 @@ def _quietly(act, *arguments) -> None:  # type: ignore[no-untyped-def]
         act(*arguments)
     except OSError:
         pass
+
+
+def _remove_of(uid: int, path: str) -> None:
+    if os.lstat(path).st_uid == uid:
+        os.unlink(path)
 
 
 def _allow_descriptors(uid: int, number: int, *pids: int) -> None:
