@@ -314,6 +314,17 @@ def test_each_archive_of_a_hand_in_is_judged_by_itself(tmp_path: Path) -> None:
     assert ann.notes[1].startswith("3.zip unpacks to more than 200 times its size")
 
 
+def test_one_student_does_not_fill_the_bounds_of_the_class(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(50_000)
+    broken = zipped({"a.bin": noise, "b.py": b"1"}).replace(struct.pack("<L", zlib.crc32(b"1")), b"\0\0\0\0")
+    files = {f"ann/{number:02}.zip": broken for number in range(30)} | {"bob/lab01.py": b"bob's"}
+    limits = Limits(archive=2_000_000, archives=4, class_bytes=400_000)
+    ann, bob = open_intake(folder_of(files, tmp_path / "class"), tmp_path / "into", limits=limits).hand_ins
+    assert (ann.status, contents(bob)) == ("unreadable", {"lab01.py": b"bob's"})
+    assert ann.reason.count("cannot be read at b.py") == 4
+    assert "29.zip is one archive more than the 4 that are opened" in ann.reason
+
+
 @pytest.mark.parametrize("way", ["gz", "xz"])
 def test_a_class_that_wrote_the_same_is_no_bomb(way: str, tmp_path: Path) -> None:
     source = tmp_path / f"class.tar.{way}"
