@@ -186,8 +186,8 @@ def test_github(packed, name: str) -> None:
 
 
 def test_clones_beside_each_other_need_no_telling_name(tmp_path: Path) -> None:
-    folder = folder_of({f"lab-1-{who}/.git/config": b"" for who in ("ann", "bob-x", "cora")}, tmp_path / "downloads")
-    assert [one.student.login for one in taken(folder).hand_ins] == ["ann", "bob-x", "cora"]
+    folder = folder_of({f"lab-1-{who}/.git/config": b"" for who in ("ann", "ann-2", "cora")}, tmp_path / "downloads")
+    assert [one.student.login for one in taken(folder).hand_ins] == ["ann", "ann-2", "cora"]
 
 
 def test_no_layout_in_particular(packed) -> None:
@@ -438,7 +438,7 @@ def collide(names: list[str]) -> bool:
 
 
 @given(files=CLASSES.filter(lambda files: not collide(list(files))), way=st.sampled_from(["", "gz", "zip"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_legal_arrives_unchanged(files: dict[str, bytes], way: str, tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("legal")
     archive = zipped(files) if way == "zip" else tarred(files, way)

@@ -19,7 +19,8 @@ class Limits:
     bytes: int = 20 * MIB  # what counts of a hand-in, unpacked
     files: int = 500
     entries: int = 20_000  # what is looked at in a folder or an archive, with what does not count (a .git, a venv)
-    archive: int = 100 * MIB  # an archive as it was handed in
+    archives: int = 20  # that are opened of a hand-in
+    archive: int = 100 * MIB  # the archives of a hand-in, as they were handed in
     stream: int = 1024 * MIB  # what a tar unpacks to, with what does not count
     ratio: int = 200  # bytes that come out of an archive for each byte of it (0: any); program text makes less than 20
     ratio_from: int = MIB  # so much may come out of any archive
@@ -49,7 +50,7 @@ class Total:
         self._bytes = 0
 
     def add(self, written: int) -> None:
-        """Count bytes; raise UsageError if a class cannot be meant to have so many."""
+        """Count bytes (below zero: they are there no more); raise UsageError if no class can be meant to have them."""
         self._bytes += written
         if self._bytes > self._most:
             raise UsageError(f"the hand-ins hold more than {size(self._most)} in all; take them in in several parts")
@@ -66,6 +67,11 @@ class Meter:
     def begin_archive(self) -> None:
         """Begin to look at the ratio of another archive."""
         self._came_out = self._went_in = 0
+
+    def give_back(self, before: int) -> None:
+        """Forget what was counted since there were `before` bytes: it is there no more."""
+        self._total.add(before - self.bytes)
+        self.bytes = before
 
     def add(self, written: int, read: int | None) -> None:
         """Count bytes that are about to be written, and those of an archive read for them (None: not known)."""

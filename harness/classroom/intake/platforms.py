@@ -12,7 +12,7 @@ from harness.classroom.intake.entries import Entry
 from harness.classroom.intake.gradescope import METADATA, moment, read_metadata
 from harness.classroom.intake.handin import Student
 from harness.classroom.intake.level import Bundle, Level, is_file, stray
-from harness.classroom.intake.names import stem
+from harness.classroom.intake.names import shown, stem
 
 # Canvas, lib/content_zipper.rb (get_filename, add_upload_submission, add_text_or_url): the sortable name without all
 # that is no word character, LATE, the user's number (or anon_ and a word), the file's number and its name.
@@ -94,7 +94,7 @@ def github(level: Level) -> list[Bundle] | None:
     prefix = f"{match['prefix']}-".lower() if match else ""
     if not prefix or not any(name.lower().startswith(prefix) for name in folders):
         words = takewhile(
-            lambda at: len(set(at)) == 1, zip(*(name.lower().split("-") for name in folders), strict=False)
+            lambda at: len(set(at)) == 1, zip(*(name.lower().split("-")[:-1] for name in folders), strict=False)
         )
         prefix = "".join(f"{word[0]}-" for word in words) if len(folders) > 1 else ""
         if not level.named and scores is None and (not prefix or len(clones) < len(folders)):
@@ -172,4 +172,6 @@ def _latest_of_each(bundle: Bundle, files: dict[str, list[tuple[int, str, Entry]
         _, _, rest, entry = max(several, key=lambda one: one[:2])
         bundle.entries.append((rest, entry))
         if len(several) > 1:
-            bundle.notes.append(f"{len(several)} versions of {plain}: the one uploaded last counts ({rest})")
+            bundle.notes.append(
+                f"{len(several)} versions of {shown(plain)}: the one uploaded last counts ({shown(rest)})"
+            )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.classroom.intake.entries import DAMAGE, Entry, Opener, Source, Unreadable
+from harness.classroom.intake.folders import ENTERABLE
 from harness.classroom.intake.handin import HandIn
 from harness.classroom.intake.level import Bundle
 from harness.classroom.intake.limits import Limits, Meter, OverLimit, Total
@@ -35,8 +36,8 @@ class Taking:
         self.bundle = bundle
         self.key = "hand-in-" + hashlib.sha256(bundle.identity.encode()).hexdigest()[:KEY]
         self._into, self._staging, self._limits = into, staging / self.key, limits
-        self._total = total
         self._meter = Meter(limits, limits.bytes, total)
+        self._staged = Meter(limits, limits.archive, total)
         self._notes = list(bundle.notes)
         self._problems = [bundle.problem] if bundle.problem else []
         self._packed: list[Packed] = []
@@ -67,16 +68,21 @@ class Taking:
             except (OverLimit, Unreadable) as why:
                 self._failed = True
                 self._problems.append(f"it {why}")
+                shutil.rmtree(self._loose.path)
+                self._meter.give_back(0)
 
     def _take_archive(self, path: str, entry: Entry, opener: Opener, consumed: Consumed) -> None:
-        folder = Part(
-            self._staging / f"packed-{len(self._packed)}", Meter(self._limits, self._limits.archive, self._total)
-        )
+        if len(self._packed) == self._limits.archives:
+            self._problems.append(f"{shown(path)} is one archive more than the {self._limits.archives} that are opened")
+            return
+        folder, before = Part(self._staging / f"packed-{len(self._packed)}", self._staged), self._staged.bytes
+        self._staged.begin_archive()
         try:
             folder.take(("blob",), entry, opener, consumed)
         except (OverLimit, Unreadable) as why:
             self._problems.append(f"{shown(path)} {why}")
             shutil.rmtree(folder.path)
+            self._staged.give_back(before)
         else:
             self._packed.append(Packed(path, folder.path / "blob"))
 
@@ -90,6 +96,7 @@ class Taking:
                 parts.append((packed.path, part))
         files = self._place([(path, part) for path, part in parts if part.taken])
         shutil.rmtree(self._staging)
+        self._staged.give_back(0)
         return self._hand_in(files)
 
     def _opened(self, packed: Packed) -> Part | None:
@@ -103,8 +110,9 @@ class Taking:
             with closing(open_source(named, limits, limits.entries, limits.stream)) as source:
                 self._unpack(source, part, name)
         except (OverLimit, Unreadable) as why:
-            self._meter.bytes = before
             self._problems.append(f"{name} {why}")
+            shutil.rmtree(part.path)
+            self._meter.give_back(before)
             return None
         return part
 
@@ -128,8 +136,7 @@ class Taking:
             os.rename(parts[0][1].path, folder)
             return parts[0][1].taken
         if not parts or parts[0][0]:
-            folder.mkdir()
-            folder.chmod(0o755)
+            _make(folder)
         files: dict[str, Taken] = {}
         for path, part in parts:
             if not path:
@@ -142,7 +149,7 @@ class Taking:
         if len(files) > self._limits.files:
             self._problems.append(f"it holds more than {self._limits.files} files")
             shutil.rmtree(folder)
-            folder.mkdir()
+            _make(folder)
             return {}
         return files
 
@@ -184,6 +191,11 @@ def digest(files: dict[str, Taken]) -> str:
     """Return the SHA-256 over names (their Unicode composed) and bytes: the same however they were packed."""
     lines = sorted(f"{unicodedata.normalize('NFC', path)}\0{one.size}\0{one.sha256}\n" for path, one in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(ENTERABLE)
 
 
 def _free(name: str, folder: Path) -> str:

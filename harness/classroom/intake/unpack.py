@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.classroom.intake.entries import DAMAGE, Entry, Opener, Source, Unreadable
-from harness.classroom.intake.folders import Folder
+from harness.classroom.intake.folders import ENTERABLE, Folder
 from harness.classroom.intake.limits import PIECE, Limits, Meter, OverLimit
 from harness.classroom.intake.names import (
     MARK_OF_VENV,
@@ -109,7 +109,7 @@ class Part:
         self.taken: dict[str, Taken] = {}
         self.notes: list[str] = []
         path.mkdir(parents=True)
-        path.chmod(0o755)
+        path.chmod(ENTERABLE)
 
     def take(self, parts: tuple[str, ...], entry: Entry, opener: Opener, consumed: "Consumed") -> None:
         """Write one file; raise OverLimit or Unreadable, after which the part is of no use."""
