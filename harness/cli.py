@@ -187,6 +187,21 @@ def parser() -> argparse.ArgumentParser:
     tier(one)
     one.set_defaults(tier="best")
 
+    one = verb("similarity", "similarity.similarity", "which hand-ins share more code than their class does anyway")
+    one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
+    one.add_argument("--roster", metavar="CSV", help="who is in the class: names are mapped")
+    one.add_argument("--layout", metavar="NAME", help="canvas, moodle, gradescope, github or plain (else recognised)")
+    one.add_argument("--threshold", type=float, metavar="SCORE", help="tell pairs from there on (found from the class)")
+    one.add_argument("--top", type=int, default=50, metavar="N", help="tell so many pairs at most (%(default)s)")
+    one.add_argument("--solutions", action="store_true", help="compare with the reference solutions as well")
+    one.add_argument(
+        "--handed-out",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="further code that everybody was given; may be repeated",
+    )
+
     verb("demo", "demo.demo", "everything in one go: check every solution, load them, and say what to see")
 
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")

@@ -26,7 +26,7 @@ from mutants.catalogue import load_mutants
 from support import ROOT, SOLUTIONS
 from test_course import student_folder
 
-from harness.commands.grade import chosen_labs
+from harness.commands.choose import chosen_labs
 from harness.course import Lab
 
 STYLES = {3: "echo_socketserver.py", 4: "chat_threads_room.py", 6: "chat_selectors.py"}  # by lab

@@ -559,6 +559,24 @@ def test_what_cannot_be_exported_is_told_and_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
+def test_what_lab_grade_writes_is_found_by_its_keys(tmp_path: Path) -> None:
+    roster, graded_run = tmp_path / "roster.csv", tmp_path / "marks"
+    roster.write_text('Student,ID,SIS User ID,SIS Login ID\n"=Smith, Ann",4711,s1,ann\nDan,4714,s4,dan\n')
+    hand_in = tmp_path / "class" / "ann" / ECHO
+    hand_in.parent.mkdir(parents=True)
+    hand_in.write_text("def (\n")
+    words = ["--labs", "1", "--roster", str(roster), "-o", str(graded_run), "--tier", "plain", "--trust-everybody"]
+    done = lab("grade", str(tmp_path / "class"), *words)
+    assert (graded_run / "grades.json").is_file(), done.stderr
+    for form in ("canvas", "brightspace"):
+        assert lab("export", form, str(graded_run)).returncode == 0
+    canvas = (graded_run / "canvas.csv").read_text(encoding="utf-8").splitlines()
+    assert canvas[2:] == ['"\'=Smith, Ann",4711,s1,ann,,0', "Dan,4714,s4,dan,,0"]
+    brightspace = (graded_run / "brightspace.csv").read_text(encoding="utf-8").splitlines()
+    assert brightspace[1:] == ["#s1,#ann,0,#", "#s4,#dan,0,#"]
+
+
 def test_grades_that_are_none_are_told(run: Path) -> None:
     for text in ("{", "[]", "{}", '{"title": 1}'):
         (run / "grades.json").write_text(text)
@@ -594,6 +612,7 @@ HAND_INS = {
     "in a folder": ({f"my labs/{ECHO}": GOOD, "notes.txt": "hello"}, 47, "47 of 47 points"),
     "broken": ({ECHO: GOOD.replace("sendall(data)", "sendall(data.upper())")}, None, "of 47 points"),
     "empty": ({}, 0, f"There is no {ECHO} in what was handed in (nothing)"),
+    "a second upload": ({"Lab01_blocking_echo (1).py": GOOD}, 47, "47 of 47 points"),
     "another file": ({"main.py": GOOD}, 0, f"There is no {ECHO} in what was handed in (main.py)"),
     "no Python": ({ECHO: "def main(:\n"}, 0, "0 of 47 points"),
     "stuck": ({ECHO: "import time\ntime.sleep(1000)\n"}, 0, "0 of 47 points"),
@@ -670,7 +689,7 @@ def test_gradescope_grades_whatever_is_handed_in(name: str, gradescope: Gradesco
     assert told["extra_data"]["final"] is True, printed
     assert told["score"] == score or (score is None and 0 < told["score"] < 47)
     statuses = {test["status"] for test in told["tests"]}
-    if name in ("perfect", "in a folder"):
+    if score == 47:
         assert statuses == {"passed"}
         assert sum(test["max_score"] for test in told["tests"]) == 47
     if name == "broken":
@@ -816,7 +835,19 @@ def test_what_is_no_file_of_a_hand_in_is_not_graded(tmp_path: Path) -> None:
         assert (told["score"], "(nothing)" in told["output"]) == (0, True)
 
 
-def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path) -> None:
+def test_which_of_two_files_counts_is_not_guessed(tmp_path: Path) -> None:
+    for folder, text in (("a", GOOD), ("b", GOOD + "\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ECHO).write_text(text, encoding="utf-8")
+    done = lab("autograde", "1", str(tmp_path), "-o", str(tmp_path / "results.json"))
+    assert done.returncode == 2
+    told = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert (told["extra_data"]["final"], f"{ECHO} may be any of a/{ECHO}, b/{ECHO}" in told["output"]) == (False, True)
+
+
+def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RUNNER.items():
+        monkeypatch.setenv(name, value)
     folder, results = tmp_path / "hand-in", tmp_path / "results.json"
     folder.mkdir()
     with (folder / ECHO).open("wb") as file:
@@ -827,6 +858,9 @@ def test_a_hand_in_of_any_size_has_a_result_and_no_zero_mark(tmp_path: Path) -> 
         told = json.loads(results.read_text(encoding="utf-8"))
         assert expected.items() <= told.items()
         assert "not a mark yet: it holds more than 2,000 files or 64 MiB" in json.dumps(told)
+    results.unlink()
+    done = lab("autograde", "1", str(folder), "-o", str(results), "--format", "classroom50")
+    assert (done.returncode, results.exists()) == (2, False)  # its runner tells an error then
 
 
 @pytest.mark.parametrize(

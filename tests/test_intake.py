@@ -1,5 +1,6 @@
 """Hand-ins, taken in from every layout, with every archive; who handed in what, and which labs."""
 
+import io
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from packing import by_origin, contents, folder_of, from_ann, tarred, zipped
 
 from harness.classroom.intake import Intake, Limits, Roster, Student, find_labs, lay_out, load_roster, open_intake
-from harness.classroom.intake.gradescope import read_metadata, scalar
+from harness.classroom.intake.gradescope import LONGEST, bounded_lines, read_metadata, scalar
 from harness.classroom.intake.names import Refused, does_not_count, folded, judged
 from harness.course import load_course
 from harness.errors import UsageError
@@ -242,6 +243,14 @@ def test_a_folder_that_was_packed_with_the_class_is_no_student(tmp_path: Path) -
 def test_files_of_the_course_by_themselves_are_one_hand_in(tmp_path: Path) -> None:
     (one,) = taken(folder_of({LAB01: b"1", "framing.py": b"2", "helper.py": b"3"}, tmp_path / "ann")).hand_ins
     assert (one.student.name, set(contents(one))) == ("ann", {LAB01, "framing.py", "helper.py"})
+
+
+def test_a_folder_and_files_of_one_student_are_two_hand_ins(tmp_path: Path) -> None:
+    files = {"smith/a.py": b"1", f"smith_{LAB06}": b"2", "jones/a.py": b"3"}
+    intake = taken(folder_of(files, tmp_path / "class"))
+    assert [one.student.name for one in intake.hand_ins] == ["jones", "smith", "smith"]
+    assert len({one.key for one in intake.hand_ins}) == 3
+    assert [one.counts for one in intake.hand_ins].count(True) == 2
 
 
 def test_a_layout_can_be_named(tmp_path: Path) -> None:
@@ -492,6 +501,12 @@ def test_metadata_is_read_as_a_yaml_library_writes_it(told: dict) -> None:
         assert [one.name for one in found[key].students] == [" ".join(one[":name"].split()) for one in people]
         assert [one.email for one in found[key].students] == [" ".join(one[":email"].split()) for one in people]
         assert found[key].earlier == 1
+
+
+def test_a_long_line_of_metadata_is_one_line() -> None:
+    stream = io.BytesIO(b"      printed: ".ljust(LONGEST, b"x") + b"submission_9:\n  :submitters:\n")
+    lines = list(bounded_lines(iter(lambda: stream.readline(LONGEST), b"")))
+    assert [text[:14] for text in lines] == ["      printed:", "  :submitters:"]
 
 
 def test_scalars() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import unicodedata
 import zipfile
 import zlib
@@ -274,6 +275,49 @@ def test_a_table_of_contents_without_end(tmp_path: Path) -> None:
     assert from_ann(data.getvalue(), tmp_path).reason == "ann.zip holds more than 20,000 entries"
 
 
+def test_a_table_of_contents_of_small_entries(tmp_path: Path) -> None:
+    """What a zip lists is counted before it is kept: each entry would take ten times its bytes in memory."""
+    one = zipped({"a": b""})
+    table, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
+    listing = one[table:end] * 200_000
+    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, len(listing), table, 0)
+    folder = folder_of({"ann.zip": one[:table] + listing + tail, "bob/a": b""}, tmp_path / "class")
+    tracemalloc.start()
+    try:
+        ann, _ = open_intake(folder, tmp_path / "into").hand_ins
+        assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+    finally:
+        tracemalloc.stop()
+    assert ann.reason == "ann.zip holds more than 20,000 entries"
+
+
+def test_more_entries_in_a_folder_than_are_looked_at(tmp_path: Path) -> None:
+    folder = folder_of({"ann/lab01.py": b"1", "bob/lab01.py": b"1"}, tmp_path / "class")
+    for number in range(100):
+        (folder / "ann" / f"{number}").mkdir()
+    ann, bob = open_intake(folder, tmp_path / "into", limits=SMALL).hand_ins
+    assert (ann.reason, bob.status) == ("it holds more than 100 entries", "ok")
+
+
+def test_each_archive_of_a_hand_in_is_judged_by_itself(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(60_000)
+    broken = patched(zipped({"a.bin": noise}), 14, 16, "<L", 1)
+    files = {"ann/1.zip": broken, "ann/2.zip": zipped({"b.bin": noise}), "ann/3.zip": zipped({"zeros": bytes(30_000)})}
+    ann, _ = open_intake(
+        folder_of({**files, "bob/a": b""}, tmp_path / "class"), tmp_path / "into", limits=SMALL
+    ).hand_ins
+    assert contents(ann) == {"b.bin": noise}
+    assert "1.zip cannot be read at a.bin" in ann.notes[0]
+    assert ann.notes[1].startswith("3.zip unpacks to more than 200 times its size")
+
+
+@pytest.mark.parametrize("way", ["gz", "xz"])
+def test_a_class_that_wrote_the_same_is_no_bomb(way: str, tmp_path: Path) -> None:
+    source = tmp_path / f"class.tar.{way}"
+    source.write_bytes(tarred({f"student {number}/lab01.py": b"import socket\n" * 700 for number in range(200)}, way))
+    assert {one.status for one in open_intake(source, tmp_path / "into").hand_ins} == {"ok"}
+
+
 def test_a_nested_bomb(tmp_path: Path) -> None:
     bomb = zipped({"zeros.bin": bytes(9 * MIB)})
     nest = zipped({f"{n}.zip": bomb for n in range(10)} | {"lab01.py": b"1"}, zipfile.ZIP_STORED)
@@ -428,6 +472,15 @@ def test_a_tar_that_goes_backwards_or_has_no_end_of_headers(tmp_path: Path) -> N
         one = from_ann(bytes(data), tmp_path / name, "ann.tar")
         assert (one.status, one.files) == ("unreadable", {}), name
         assert "is no archive that can be read" in one.reason
+
+
+def test_a_header_that_would_fill_the_memory(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as packed:
+        info = tarfile.TarInfo("lab01.py")
+        info.pax_headers = {"comment": random.Random(1).randbytes(2 * MIB).hex()}
+        packed.addfile(info)
+    assert "(a header of 4" in from_ann(data.getvalue(), tmp_path, "ann.tar").reason
 
 
 def test_an_xz_that_wants_a_gigabyte_of_memory(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def class_of(batch: Batch, graded: Sequence[Graded], policy: Policy, titles: Map
 def _info(lab: Lab, batch: Batch, policy: Policy, titles: Mapping[str, str]) -> LabInfo:
     whole = batch.order.hidden.added_to(lab)
     checks = tuple(
-        CheckInfo(name, titles.get(name, name), step.id, points, hidden=step.number == STEP)
+        CheckInfo(name, titles.get(name, name), step.id, points, step.number == STEP, step.heading, step.notebook)
         for step in whole.steps
         for name, points in step.checks.items()
     )
@@ -77,7 +77,9 @@ def _student(
     return StudentMark(
         key=f"{hand_in.key}-{hand_in.students.index(student) + 1}" if several else hand_in.key,
         name=str(student),
-        id=student.sid or student.id,
+        id=student.id,
+        sid=student.sid,
+        digest=hand_in.digest,
         login=student.login,
         email=student.email,
         handed_in=hand_in.handed_in.isoformat() if hand_in.handed_in else "",
@@ -93,15 +95,8 @@ def _missing(student: Student, batch: Batch, policy: Policy, labs: Sequence[LabI
         info.number: _decided(LabMark(State.NOTHING, max_points=info.max_points), student, key, info, policy)
         for info in labs
     }
-    return StudentMark(
-        key,
-        str(student),
-        student.sid or student.id,
-        student.login,
-        student.email,
-        notes=("nothing was handed in",),
-        labs=nothing,
-    )
+    known = {name: getattr(student, name) for name in ("id", "sid", "login", "email")}
+    return StudentMark(key, str(student), notes=("nothing was handed in",), labs=nothing, **known)
 
 
 def _unreadable(hand_in: HandIn, info: LabInfo) -> LabMark:

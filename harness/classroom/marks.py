@@ -75,6 +75,7 @@ class StudentMark:
     email: str = ""
     section: str = ""
     handed_in: str = ""  # ISO 8601
+    digest: str = ""  # of what was handed in: whether it is still the same
     notes: tuple[str, ...] = ()
     labs: Mapping[int, LabMark] = field(default_factory=dict)
     on_roster: bool = True
@@ -95,6 +96,8 @@ class CheckInfo:
     step: str
     points: float
     hidden: bool = False  # students see neither its name nor what it found
+    section: str = ""  # the heading of the lab's handout under which one learns it
+    notebook: str = ""  # the file of the notebook that shows it
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,22 @@ class Late:
         """Return how many of a lab's points so many days cost."""
         return points * min(self.at_most, days * self.per_day) / 100
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The rule in words, as reports state it."""
+        if not self.deadlines:
+            return ("No lab has a deadline.",)
+        told = [
+            f"Lab {lab} is due on {_aware(moment):%Y-%m-%d at %H:%M %Z}."
+            for lab, moment in sorted(self.deadlines.items())
+        ]
+        if not self.per_day:
+            return (*told, "Lateness costs nothing.")
+        grace = f", after {self.grace:g} minutes of grace," if self.grace else ""
+        most = f", {self.at_most:g} % at most" if self.at_most < 100 else ""
+        days = f"Each day that has begun after a deadline{grace}"
+        return (*told, f"{days} costs {self.per_day:g} % of the lab's points{most}.")
+
 
 @dataclass(frozen=True)
 class Override:

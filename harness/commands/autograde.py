@@ -19,9 +19,10 @@ from harness.checks.run import KitError, make_checks
 from harness.checks.verdict import Verdict
 from harness.classroom.exports import classroom50, gradescope, prairielearn
 from harness.classroom.exports.one import lab_info, lab_mark
+from harness.classroom.intake import find_labs, lay_out
 from harness.classroom.marks import LabInfo, LabMark, State
 from harness.commands.choose import limits_of, tier_of, whole_lab
-from harness.course import Lab
+from harness.course import Lab, load_course
 from harness.errors import UsageError
 from harness.launch import Command, LaunchError
 from harness.launch.command import python_program
@@ -37,6 +38,7 @@ UNSETTLED = ("gradescope", "prairielearn")  # these can say that a result is not
 MOST_FILES, MOST_BYTES = 2_000, 64 << 20  # of a hand-in
 NOBODY = 65534  # the user (and the group) without any rights that every Linux has
 
+LAID_OUT = ".laid-out"  # below the files of a hand-in, none of which lies in a folder of such a name
 MISSING = "There is no {program} in what was handed in ({found}). Hand in the files of the lab with their own names."
 TOO_MUCH = "it holds more than {files:,} files or {mebibytes} MiB"
 NO_OTHER_USER = (
@@ -52,6 +54,7 @@ def autograde(args: argparse.Namespace) -> int:
 
     Where a check could not be made the status is 2, and there is no result, or one that says that it is not final.
     """
+    os.umask(0o022)  # the program's user reads what is laid out
     lab, tier, results = whole_lab(args.lab), tier_of(args.tier), Path(args.output)
     if not Path(args.folder).is_dir():
         raise UsageError(f"there is no folder {args.folder}; name the one with the files that were handed in")
@@ -67,15 +70,17 @@ def autograde(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="socket-lab-kit-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # the program's user must get there
+        folder.chmod(0o755)
         try:
             found = _taken(Path(args.folder), folder)
         except UsageError as why:
             found, mark = [], LabMark(State.REVIEW, max_points=info.max_points, reason=str(why))
         else:
-            program = _program(found, lab)
+            program, notes = _program(found, folder, lab)
             if program is not None:
                 info, mark = _checked(lab, info, _command(program, tier), tier, args.seconds, write)
+            elif notes:
+                mark = LabMark(State.REVIEW, max_points=info.max_points, reason=notes, tier=tier)
             else:
                 names = ", ".join(sorted(path.name for path in found)[:5]) or "nothing"
                 text = MISSING.format(program=lab.program, found=names)
@@ -113,10 +118,17 @@ def _copied(source: Path, target: Path, most: int) -> int:
     return status.st_size
 
 
-def _program(found: list[Path], lab: Lab) -> Path | None:
-    """Return the program of a lab: the one that lies highest, where there are several of its name."""
-    named = [path for path in found if path.name == lab.program]
-    return min(named, key=lambda path: (len(path.parts), path), default=None)
+def _program(found: list[Path], folder: Path, lab: Lab) -> tuple[Path | None, str]:
+    """Lay out the program of a lab and what lies beside it; return where it is (None: nowhere), and why not."""
+    files = {path.relative_to(folder).as_posix(): path for path in found}
+    it = next((one for one in find_labs(files, load_course()) if one.lab == lab.number), None)
+    if it is None:
+        return None, ""
+    if not it.program:
+        return None, "; ".join(it.notes)
+    laid = folder / LAID_OUT
+    laid.mkdir()
+    return lay_out(it, laid), ""
 
 
 def _command(program: Path, tier: str) -> Command:

@@ -4,10 +4,14 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.classroom.batch import Batch, Executor, Graded, Order
 from harness.classroom.hidden import read_hidden
@@ -18,17 +22,28 @@ from harness.classroom.marks import Class, class_from
 from harness.classroom.policy import OVERRIDES, read_policy
 from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
 from harness.course import load_course
+from harness.course.layout import LABS
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN
+from harness.report.marks.class_page import Extra, class_html
+from harness.report.marks.feedback import feedback_html, feedback_markdown
+from harness.report.marks.regrade import regrade_markdown
+from harness.report.marks.terminal import summarise_class
+from harness.report.terminal import console, progress, say
 from harness.results import write_whole
 
 GRADES = "grades.json"
 TAKEN_IN = "hand-ins"
 OVERRIDES_FILE = "overrides.csv"
+FEEDBACK = "feedback"
+PAGE = "class.html"
+REGRADE = "regrade.md"
+NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")  # of a file: names are hostile texts
 
 
 def grade(args: argparse.Namespace) -> int:
     """Grade a class; return 0 if every hand-in has its marks, 1 if a person has to look at some."""
+    began = time.monotonic()
     labs = chosen_labs(args.chosen)
     if args.repeat < 1 or args.seconds <= 0 or (args.workers is not None and args.workers < 1):
         raise UsageError("--repeat, --seconds and -j take numbers above 0")
@@ -56,7 +71,10 @@ def grade(args: argparse.Namespace) -> int:
         graded = _graded(args, batch)
         before = _read_grades(out)
         marks = class_of(batch, graded, policy, _titles(graded))
-        _write(out, marks, before, batch)
+        handouts = os.path.relpath(LABS, out.resolve())
+        took = time.monotonic() - began
+        extra = Extra({}, handouts, "", (*policy.late.sentences,), took, args.workers or os.cpu_count() or 1)
+        _write(out, marks, before, extra)
     return int(any(student.to_be_looked_at for student in marks.students))
 
 
@@ -96,8 +114,6 @@ def _taken_in(args: argparse.Namespace, out: Path) -> Intake:
 
 
 def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
-    from harness.report.terminal import console, progress, say
-
     out, order = console(), batch.order
     hand_ins = len(batch.intake.counting)
     labs = ", ".join(str(lab.number) for lab in order.labs)
@@ -135,7 +151,27 @@ def _read_grades(out: Path) -> Class | None:
     return class_from(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
-def _write(out: Path, marks: Class, before: Class | None, batch: Batch) -> None:
+def _write(out: Path, marks: Class, before: Class | None, extra: Extra) -> None:
+    """Write all reports: first what they are made of, so that nothing is lost if one of them cannot be made."""
     write_whole(out / GRADES, json.dumps(marks.as_dict(), indent=1, ensure_ascii=False) + "\n")
     if not (out / OVERRIDES_FILE).exists():
         write_whole(out / OVERRIDES_FILE, ",".join(OVERRIDES) + "\n")
+    (out / FEEDBACK).mkdir(exist_ok=True)
+    pages = {}
+    for student in marks.students:
+        results = {number: _results(out / mark.results) for number, mark in student.labs.items() if mark.results}
+        stem = f"{FEEDBACK}/{NOT_IN_A_NAME.sub('-', student.name)[:40].strip('-')}-{student.key}"
+        write_whole(out / f"{stem}.md", feedback_markdown(marks, student, results))
+        write_whole(out / f"{stem}.html", feedback_html(marks, student, results))
+        pages[student.key] = f"{stem}.html"
+    write_whole(out / PAGE, class_html(marks, replace(extra, feedback=pages)))
+    reports = [f"The page of the class: {shown(out / PAGE)}", f"Feedback for each student: {shown(out / FEEDBACK)}"]
+    if before is not None:
+        write_whole(out / REGRADE, regrade_markdown(before, marks))
+        reports.append(f"What changed since the last grading: {shown(out / REGRADE)}")
+    summarise_class(console(), marks, reports)
+
+
+def _results(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found

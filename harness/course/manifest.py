@@ -18,11 +18,17 @@ class Step:
     hints: tuple[str, ...]
     checks: dict[str, int]  # the points of each check, by its id
     other_hints: dict[str, str] = field(default_factory=dict)  # for checks that mean something else in this step
+    notebook: str = ""  # the file in notebooks/ that shows what the step is about
 
     @property
     def id(self) -> str:
         """The step as people write it: `1.2`."""
         return f"{self.lab}.{self.number}"
+
+    @property
+    def heading(self) -> str:
+        """The heading of its section in the lab's handout."""
+        return f"Step {self.id}: {self.title}"
 
     @property
     def points(self) -> int:

@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.launch import figures
+from harness.launch.command import LaunchError
 from harness.launch.limits import MIB
 from harness.launch.processes import LINUX
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from harness.launch.program import Program
 
 LOOK = 0.05  # seconds between two looks: who allocates 4 GB/s is ended with 200 MB more
-SHARE_OF_LOOKING = 0.05  # of the time at most
+SHARE_OF_LOOKING = 0.05  # of a processor's time at most, but for
+LONGEST = 0.5  # seconds: who makes looking costly is not looked at less for it
 
 
 class Watch:
@@ -42,17 +45,18 @@ class Watch:
 
     def _go_on(self) -> None:
         while True:
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.thread_time()
             with self._lock:
                 programs = dict(self._since)
                 if not programs:
                     self._thread = None
                     return
             for program, since in programs.items():
-                if limit := exceeded(program, began - since):
-                    program.end(limit)
-            took = time.monotonic() - began
-            time.sleep(max(LOOK, took / SHARE_OF_LOOKING))  # between two looks: nobody announces what is used
+                with suppress(OSError, LaunchError):  # it is being closed
+                    if limit := exceeded(program, began - since):
+                        program.end(limit)
+            took = time.thread_time() - worked
+            time.sleep(min(LONGEST, max(LOOK, took / SHARE_OF_LOOKING)))  # nobody announces what is used
 
 
 def exceeded(program: "Program", seconds: float) -> str:

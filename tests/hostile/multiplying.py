@@ -4,16 +4,18 @@ from hostile.case import Case, Ends, Hangs, Says
 
 FORK_BOMB = """
 def multiply(depth):
-    while depth < 40 and os.getpid():
-        try:
-            if os.fork() == 0:
-                depth += 1
-        except OSError:
-            time.sleep(0.01)
-        if time.monotonic() > end:
-            time.sleep(60)
-end = time.monotonic() + 0.7
-multiply(0)
+    for _ in range(9 if depth else 0):
+        while True:
+            try:
+                pid = os.fork()
+            except OSError:
+                time.sleep(0.01)
+                continue
+            break
+        if pid == 0:
+            return multiply(depth - 1)
+multiply({depth})
+time.sleep(60)
 """
 THREAD_BOMB = """
 threading.stack_size(1 << 16)
@@ -104,7 +106,7 @@ call("exit", 0)
 CASES = (
     Case(
         "fork-bomb",
-        FORK_BOMB,
+        FORK_BOMB.format(depth=2),
         Ends("more than 60 processes and threads", "processes"),
         limits={"processes": 60},
     ),

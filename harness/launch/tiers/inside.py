@@ -154,6 +154,8 @@ class First:
     def kill_all(self) -> None:
         """Kill every process that was started here: where one call reaches them all, nobody forks meanwhile."""
         if self.uid:
+            for pid in self.ends:  # it may not be that user's yet
+                _quietly(os.kill, pid, signal.SIGKILL)
             _as_user(self.uid, lambda: os.kill(-1, signal.SIGKILL), beside=True)
         elif not self.rules:  # we are the first process of a box: all the others that there are
             _quietly(os.kill, -1, signal.SIGKILL)

@@ -103,14 +103,17 @@ class Place(ABC):
         """End every process of the program at once (SIGKILL), one that multiplies included. Raises RuntimeError."""
         deadline = time.monotonic() + END_WITHIN
         ended: set[int] = set()  # not waited for yet; a zombie has no environment that would tell whose it is
-        while (members := self.members()) or ended:
+        left = True  # who hands over to another one all the time may not be seen at all
+        while left:
+            members = self.members()
             self.kill()
             ended.update(pid for pid in members if pid not in open_places)
             ended = {pid for pid in ended if not processes.reap(pid)}
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.002)
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"cannot end the processes {members or ended}")
+            left = bool(ended or self.members())
+            if time.monotonic() > deadline and left:
+                raise RuntimeError(f"cannot end the processes {ended or self.members()}")
         self.process.wait()
 
     def kill(self) -> None:

@@ -96,7 +96,7 @@ class Ruleset(Kept):
         if why := missing():
             raise LaunchError(why)
         folders = list(folders_of(command))
-        refuse_closed_folders(folders, self.uid, with_parents=True)
+        refuse_closed_folders(folders, self.uid, whole_way=True)
         place = tempfile.gettempdir() if not self.uid or _open_to_others(tempfile.gettempdir()) else "/tmp"
         self._private = Path(tempfile.mkdtemp(prefix="socket-lab-kit-", dir=place))
         self._closing.callback(self._remove)

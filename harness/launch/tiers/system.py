@@ -28,8 +28,11 @@ def folders_of_programs(*programs: str) -> Iterator[Path]:
             yield prefix if whole else place.parent
 
 
-def refuse_closed_folders(folders: list[Path], uid: int, with_parents: bool = False) -> None:
-    """Raise LaunchError for a folder that cannot be shown to a program, or not to another user."""
+def refuse_closed_folders(folders: list[Path], uid: int, whole_way: bool = False) -> None:
+    """Raise LaunchError for a folder that cannot be shown to a program, or not to another user.
+
+    With `whole_way` the folders that lead there have to be open as well: nothing is mounted for the program.
+    """
     for folder in folders:
         if folder in (Path("/"), Path.home()):
             raise LaunchError(f"a program could read all of {folder}: put it into a folder of its own")
@@ -38,10 +41,11 @@ def refuse_closed_folders(folders: list[Path], uid: int, with_parents: bool = Fa
                 f"{folder} is closed to all but its owner, and programs do not run as root: "
                 f"`chmod -R go+rX '{folder}'` opens it"
             )
-        if closed := [str(one) for one in folder.parents if uid and with_parents and not one.stat().st_mode & 0o1]:
+        closed = [place for place in folder.parents if whole_way and uid and not place.stat().st_mode & 0o1]
+        if closed:
             raise LaunchError(
-                f"{folder} lies in {closed[0]}, which is closed to all but its owner, and programs do not run as root: "
-                "copy it to a folder that others can enter"
+                f"{closed[-1]} is closed to all but its owner, and programs do not run as root: put the program "
+                f"elsewhere, below /srv or /var/tmp say (in the tier box it may stay there)"
             )
 
 

@@ -1,0 +1,33 @@
+"""A check that failed, and what is made of it to be shown on a page."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from harness.report.difference import difference
+from harness.report.evidence import advice, of_program, output
+from harness.report.sequence.mermaid import mermaid
+from harness.report.sequence.story import story_of
+from harness.report.sequence.svg import svg
+
+
+def shown(verdict: dict[str, Any], name: str, command: str) -> dict[str, Any]:
+    """Return a verdict (as in results.json) with what templates/failure.html shows of it.
+
+    `name` (letters, digits, hyphens) tells several failures of a page apart; `command` shows the fault by hand.
+    """
+    compared = difference(verdict["expected"], verdict["received"], verdict["difference"])
+    drawn = {
+        "name": name,
+        "picture": "",
+        "text": "",
+        "compared": "\n".join(line for _, line in compared),
+        "of_program": of_program(verdict) if verdict["server"] else "",
+        "last_lines": "\n".join(output(verdict)),
+        "advice": advice(verdict),
+        "command": command,
+    }
+    if verdict["transcript"]:
+        story = story_of(verdict)
+        drawn |= {"picture": Markup(svg(story, verdict["title"], name)), "text": mermaid(story)}
+    return verdict | drawn
