@@ -14,7 +14,8 @@ from harness.errors import UsageError
 DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one small step after another."""
 EPILOG = """Without a command: where you are, and what to type next.
 Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
-FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release", "grade.grade", "export.export"}
+FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release"}
+FOR_TEACHERS |= {"grade.grade", "export.export", "similarity.similarity"}
 FOR_GRADERS = {"autograde.autograde"}  # what a platform's grader, which has no solutions either, needs
 
 

@@ -1,10 +1,12 @@
 """The copy that students get: no answer is in it, everything works in it, and it is always the same."""
 
+import argparse
 import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
 import sysconfig
 import tomllib
 import zipfile
@@ -323,6 +325,7 @@ def test_it_is_written_whole_or_not_at_all(
     "words",
     [
         "build", "build --check", "demo", "test", "release", "grade class -o out", "export csv run", "autograde 1 labs",
+        "similarity class",
         "check 1 --solution", "diff 1 --solution", "run 1 --solution", "chat --solution",
         "bench 1 3", "bench", "bench 1 --target python3",
     ],
@@ -341,10 +344,19 @@ def verbs(told: str) -> set[str]:
 
 def test_help_tells_only_what_is_there(copy: Path) -> None:
     here, whole = verbs(in_kit(copy, "--help").stdout), verbs(lab("--help").stdout)
-    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde"}
+    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde", "similarity"}
     assert here >= {"check", "watch", "diff", "hint", "reset", "bench", "doctor"}
     for verb in here:
         assert "solution" not in in_kit(copy, verb, "--help").stdout
+
+
+def test_nothing_that_its_help_tells_needs_what_was_left_out(copy: Path) -> None:
+    [told] = [action.choices for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    functions = {one.get_default("verb") for one in told.values()} - cli.FOR_TEACHERS - cli.FOR_GRADERS
+    modules = ", ".join(sorted({f"harness.commands.{function.partition('.')[0]}" for function in functions}))
+    code = f"import sys; sys.path.insert(0, {str(copy)!r}); import {modules}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_watch_and_loads_work_without_solutions(copy: Path) -> None:
