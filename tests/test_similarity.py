@@ -112,8 +112,10 @@ def test_a_copy_is_found(how: str) -> None:
     assert pair.score > SCORES.get(how, 0.99)
 
 
-def test_nobody_else_is_told() -> None:
-    assert len(class_with_copies().pairs) == len(CHANGES)
+def test_nobody_else_is_told_and_the_most_alike_come_first() -> None:
+    scores = [pair.score for pair in class_with_copies().pairs]
+    assert len(scores) == len(CHANGES)
+    assert scores == sorted(scores, reverse=True) != sorted(scores)
 
 
 @pytest.mark.parametrize("number", [5, 20, CLASS, 120])
@@ -254,7 +256,7 @@ def test_what_python_does_not_understand_is_compared_as_far_as_it_goes(what: str
 def test_a_large_file_does_not_take_the_place_of_the_others() -> None:
     files = {f"{letter}.py": b"x" * MOST_OF_A_FILE for letter in "abcdef"} | {"z.py": TALLY.encode()}
     sources, notes = Reader().read(Work("one", "one", files | {"notes.txt": b"", "data.bin": b""}))
-    assert "z.py" in {source.path for source in sources}
+    assert TALLY in {source.text for source in sources if source.path == "z.py"}
     assert "2 files are no program" in notes
     assert any(note.startswith("f.py is too large") for note in notes)
 
@@ -297,6 +299,32 @@ def test_a_fingerprint_is_a_gram_of_the_text_and_every_window_has_one(text: byte
     assert all(text[at : at + GRAM] == gram and len(gram) == GRAM for at, gram in chosen.items())
     for first in range(len(text) - GUARANTEED + 1):
         assert any(at in chosen for at in range(first, first + GUARANTEED - GRAM + 1))
+
+
+WRITTEN = """
+def f(a):
+    'Words.'
+    x = g(a, "one two", [1, 2]); return x
+"""
+FORMATTED = """
+def f(
+    a,
+):
+    # Words.
+    x = g(
+        a,
+        'one '
+        r'two',
+        [1, 2,],
+    )
+    return x
+"""
+
+
+def test_how_it_is_formatted_makes_no_difference() -> None:
+    symbols = {tokens_of(text, PYTHON).symbols for text in (WRITTEN, FORMATTED, WRITTEN.replace(" = ", " = \\\n  "))}
+    assert len(symbols) == 1
+    assert tokens_of(WRITTEN.replace("[1, 2]", "(1, 2)"), PYTHON).symbols not in symbols
 
 
 def by_tokenize(text: str) -> list[str]:

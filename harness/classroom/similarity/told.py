@@ -1,16 +1,13 @@
 """A comparison as it stands in results.json, from which the report is made, and as rows for a spreadsheet."""
 
-import csv
-from collections.abc import Iterator
 from dataclasses import asdict
-from io import StringIO
 from typing import Any
 
+from harness.classroom.exports.cells import guarded, table
 from harness.classroom.similarity.compare import Comparison, Pair, Part, Shared, Taken
 from harness.classroom.similarity.winnow import GRAM, GUARANTEED, WINDOW
 
 COLUMNS = ("first", "second", "why", "score", "of_first", "of_second", "lines_of_first", "lines_of_second", "longest")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 
 def as_results(comparison: Comparison) -> dict[str, Any]:
@@ -91,16 +88,10 @@ def _place(part: Part, begin: int, length: int) -> dict[str, Any]:
 
 def as_csv(results: dict[str, Any]) -> str:
     """Return the pairs as comma-separated values, names written so that no spreadsheet takes them for a formula."""
-    names = {work["key"]: work["name"] for work in results["works"]}
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(pair, names) for pair in results["pairs"])
-    return out.getvalue()
+    names = {work["key"]: guarded(work["name"]) for work in results["works"]}
+    return table([COLUMNS, *(_cells(pair, names) for pair in results["pairs"])])
 
 
-def _cells(pair: dict[str, Any], names: dict[str, str]) -> Iterator[Any]:
-    for side in ("first", "second"):
-        name = names[pair[side]]
-        yield f"'{name}" if name.startswith(FORMULA) else name
-    yield from (pair["why"], pair["score"], pair["of_first"], pair["of_second"], *pair["lines"], pair["longest"])
+def _cells(pair: dict[str, Any], names: dict[str, str]) -> list[str]:
+    figures = (pair["score"], pair["of_first"], pair["of_second"], *pair["lines"], pair["longest"])
+    return [names[pair["first"]], names[pair["second"]], pair["why"], *map(str, figures)]
