@@ -6,15 +6,14 @@ from harness.report.safe import MOST, one_line, safe
 
 SPECIAL = re.compile(r"[\\`*_\[\]<>|~&$]")
 BEGINS = re.compile(r"^(\d{0,9})((?<!\d)[#+=-]|(?<=\d)[.)])")  # a heading, a list, a rule
-LEADS_OUT = re.compile(
-    r"(?:@|://|www\.|#(?=\d)|:(?=[\w\\+-]+:))+", re.IGNORECASE
-)  # to GitHub: links, mentions, pictures
+# What GitHub makes links, mentions and pictures of:
+LEADS_OUT = re.compile(r"(?:@|://|www\.|#(?=\d)|:(?=[\w\\+-]+:))+", re.IGNORECASE)
 
 
 def text(told: str, most: int = MOST) -> str:
     """Return a text as it may stand in a paragraph, a list or a cell of a table: one line, and nothing but text."""
-    escaped = BEGINS.sub(r"\1\\\2", SPECIAL.sub(r"\\\g<0>", one_line(told, most)))
-    return LEADS_OUT.sub(r"`\g<0>`", escaped)
+    escaped = LEADS_OUT.sub(r"`\g<0>`", SPECIAL.sub(r"\\\g<0>", one_line(told, most)))
+    return BEGINS.sub(r"\1\\\2", escaped)
 
 
 def code(told: str, most: int = MOST) -> str:
