@@ -22,8 +22,9 @@ ARROWS = {
     "report": set(),
     "checks": {"wire", "launch", "course"},
     "load": {"wire", "launch", "course"},
+    "trace": {"wire", "launch"},
     "classroom": {"checks", "launch", "course", "report"},
-    "commands": {"classroom", "checks", "load", "wire", "launch", "course", "report"},
+    "commands": {"classroom", "checks", "load", "trace", "wire", "launch", "course", "report"},
 }
 
 
@@ -64,7 +65,7 @@ def test_nothing_but_launch_starts_a_process() -> None:
             assert "subprocess" not in imported(file), file
 
 
-@pytest.mark.parametrize("package", ["report", "launch", "wire"])
+@pytest.mark.parametrize("package", ["report", "launch", "wire", "trace"])
 def test_what_knows_no_lab_names_none(package: str) -> None:
     for file in (ROOT / "harness" / package).rglob("*.py"):
         assert "lab0" not in file.read_text(encoding="utf-8"), file
