@@ -111,6 +111,21 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--calls", action="store_true", help="print each call, with what it returned and how long it took")
     tier(one)
 
+    one = verb("proxy", "proxy.proxy", "pass connections on to a server, late, slowly, in pieces, or not to the end")
+    one.add_argument("listen", metavar="LISTEN", help="PORT or HOST:PORT where clients connect; port 0 is a free one")
+    one.add_argument("to", metavar="SERVER", help="PORT or HOST:PORT of the server")
+    one.add_argument("--delay", type=float, default=0, metavar="MS", help="milliseconds that each segment is late")
+    one.add_argument("--jitter", type=float, default=0, metavar="MS", help="at most so much later, at random")
+    one.add_argument("--chunk", type=int, default=0, metavar="BYTES", help="cut into segments of so many bytes")
+    one.add_argument("--pause", type=float, metavar="MS", help="between two segments (with --chunk 2, else 0)")
+    one.add_argument("--rate", type=float, default=0, metavar="BYTES", help="a slow line: so many bytes a second")
+    one.add_argument("--reset-after", type=int, metavar="BYTES", help="reset the connection after so many bytes")
+    one.add_argument(
+        "--reset-chance", type=float, default=0, metavar="P", help="reset it at a segment, with this chance"
+    )
+    one.add_argument("--seed", type=int, default=1, help="of what is random (%(default)s)")
+    one.add_argument("--show", action="store_true", help="print every segment")
+
     one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
     one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
     one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")

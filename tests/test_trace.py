@@ -163,8 +163,9 @@ def test_drawings_fit_and_hold_nothing_but_text() -> None:
     assert "the main thread" not in " ".join(told.sentences), "nobody waits for the one whose turn it is"
 
 
-def test_a_server_that_computes_is_told_from_one_that_waits() -> None:
-    seen = made_up(who=["ann"], ended=0.05)
+@pytest.mark.parametrize("changed", [{"ended": 0.05}, {"waits": False}])
+def test_a_server_that_computes_is_told_from_one_that_waits(changed: dict[str, Any]) -> None:
+    seen = made_up(who=["ann"], **changed)
     seen["transcript"][0]["who"] = "bob"
     assert timeline(seen).sentences == ("bob waited 900 ms for an answer: the main thread ran all the while.",)
 
