@@ -123,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--reset-chance", type=float, default=0, metavar="P", help="reset it at a segment, with this chance"
     )
+    one.add_argument("--only", choices=["there", "back"], default="", help="all this on the way to the server, or back")
     one.add_argument("--seed", type=int, default=1, help="of what is random (%(default)s)")
     one.add_argument("--show", action="store_true", help="print every segment")
 

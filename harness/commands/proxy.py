@@ -76,6 +76,7 @@ def _weather(args: argparse.Namespace) -> Weather:
             reset_after=args.reset_after,
             reset_chance=args.reset_chance,
             seed=args.seed,
+            only=args.only,
         )
     except ValueError as error:
         raise UsageError(f"--{error}") from None

@@ -138,10 +138,10 @@ class Relay:
         """Take over two connected sockets; `seen` is told, in the relay's thread, what has just passed."""
         self._sockets = (left, right)
         self._seen = seen or nobody
-        self._ways = [
-            _Way(direction, source, target, Course(weather, direction), weather.most_held, self._seen)
-            for direction, source, target in ((Direction.THERE, left, right), (Direction.BACK, right, left))
-        ]
+        self._ways = []
+        for direction, source, target in ((Direction.THERE, left, right), (Direction.BACK, right, left)):
+            here = weather.on_the_way(direction)
+            self._ways.append(_Way(direction, source, target, Course(here, direction), here.most_held, self._seen))
         self._awake, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         for sock in self._sockets:

@@ -20,7 +20,7 @@ class Weather:
     chunk: bytes of the largest segment, 0 as they come; pause: seconds between two segments.
     rate: bytes a second, 0 as many as there are.
     reset_after: bytes of one direction after which the connection is reset; reset_chance: that it is, at each segment.
-    seed: of what is random.
+    seed: of what is random; only: the direction in which all this happens ("there" or "back"), "" both.
     """
 
     delay: float = 0.0
@@ -31,11 +31,12 @@ class Weather:
     reset_after: int | None = None
     reset_chance: float = 0.0
     seed: int = 0
+    only: str = ""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what cannot be meant."""
         for name, value in asdict(self).items():
-            if name != "seed" and value is not None and value < 0:
+            if name not in ("seed", "only") and value is not None and value < 0:
                 raise ValueError(f"{name.replace('_', '-')} is 0 or more, not {value}")
         if self.reset_chance > 1:
             raise ValueError(f"reset-chance is a probability, from 0 to 1, not {self.reset_chance}")
@@ -51,7 +52,12 @@ class Weather:
             f"reset after {self.reset_after} bytes" if self.reset_after is not None else "",
             f"reset with a chance of {self.reset_chance} at each segment" * bool(self.reset_chance),
         ]
-        return ", ".join(filter(None, told)) or "as it comes"
+        words = ", ".join(filter(None, told)) or "as it comes"
+        return words + f" (on the way {self.only} only)" * bool(self.only)
+
+    def on_the_way(self, direction: str) -> "Weather":
+        """Return what happens in one direction."""
+        return self if self.only in ("", direction) else FAIR
 
     @property
     def most_held(self) -> int:
