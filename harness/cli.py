@@ -127,6 +127,20 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=1, help="of what is random (%(default)s)")
     one.add_argument("--show", action="store_true", help="print every segment")
 
+    one = verb("capture", "trace.capture", "write the packets between a server and its clients into a file")
+    one.add_argument("lab", nargs="?", metavar="LAB", help="a server's lab; without it the lab you are at")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--target", metavar="CMD", help="any server instead; {host} and {port} are filled in")
+    which.add_argument("--solution", action="store_true", help=if_whole("the reference solution"))
+    one.add_argument("-o", dest="output", metavar="FILE.pcapng", required=True, help="for Wireshark")
+    one.add_argument(
+        "--how",
+        choices=["best", "network", "proxy"],
+        default="best",
+        help="network: the packets themselves (Linux); proxy: made from what passes one, anywhere (%(default)s)",
+    )
+    tier(one)
+
     one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
     one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
     one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")

@@ -23,8 +23,9 @@ ARROWS = {
     "checks": {"wire", "launch", "course"},
     "load": {"wire", "launch", "course"},
     "trace": {"wire", "launch"},
+    "capture": {"trace", "wire", "launch"},
     "classroom": {"checks", "launch", "course", "report"},
-    "commands": {"classroom", "checks", "load", "trace", "wire", "launch", "course", "report"},
+    "commands": {"classroom", "checks", "load", "capture", "trace", "wire", "launch", "course", "report"},
 }
 
 
@@ -65,7 +66,7 @@ def test_nothing_but_launch_starts_a_process() -> None:
             assert "subprocess" not in imported(file), file
 
 
-@pytest.mark.parametrize("package", ["report", "launch", "wire", "trace"])
+@pytest.mark.parametrize("package", ["report", "launch", "wire", "trace", "capture"])
 def test_what_knows_no_lab_names_none(package: str) -> None:
     for file in (ROOT / "harness" / package).rglob("*.py"):
         assert "lab0" not in file.read_text(encoding="utf-8"), file

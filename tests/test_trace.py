@@ -193,7 +193,7 @@ def test_a_program_that_does_not_come_to_serve_is_at_fault(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["7"], "lab 7 is about a client, and only servers can be traced"),
+        (["7"], "lab 7 is about a client, and this is for servers only"),
         (["1", "-o", "picture.png"], "give it a name that ends in .svg"),
         (["1", "-o", "nowhere/picture.svg"], "there is no such folder"),
     ],

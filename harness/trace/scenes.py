@@ -15,7 +15,7 @@ from harness.wire.link import Server
 from harness.wire.transcript import Kind
 
 SMALL = 4096  # bytes of the receive buffer of a client that does not read
-MUCH, MOST = b"much " * 2000, 3 << 20  # what it sends all the same, again and again, and how many bytes at most
+MUCH, MOST = b"much " * 2000, 2 << 20  # what it sends all the same, again and again, and how many bytes at most
 LINE, LINES = 1000, 600  # bytes of a line of the chat, and how many: more than kernels take, less than ends a reader
 IS_SILENT, DOES_NOT_READ = "is silent", "does not read"
 ANSWERED, GIVES_UP = "has its answer", "gives up"

@@ -42,7 +42,7 @@ def trace(command: Command, kind: str, tier: str = PLAIN, limits: Limits = LIMIT
     with TemporaryDirectory() as folder:
         recorded = with_recorder(command) or _under_strace(command, Path(folder), tier)
         with Program(recorded, stdin=Stdin.PIPE, tier=tier, limits=limits) as program:
-            _wait_listening(program, patience)
+            wait_listening(program, patience)
             transcript = Transcript()
             began = time.monotonic() - transcript.since_began(time.monotonic())
             stage = Stage(program, transcript, patience)
@@ -81,7 +81,8 @@ def _under_strace(command: Command, folder: Path, tier: str) -> Command:
     return found
 
 
-def _wait_listening(program: Program, patience: Patience) -> None:
+def wait_listening(program: Program, patience: Patience) -> None:
+    """Wait until a program listens; raises NotServing if it does not come to that."""
     try:
         if program.wait_listening(patience.deadline(START_PATIENCE).remaining):
             return

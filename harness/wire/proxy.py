@@ -103,7 +103,8 @@ class Proxy:
             self._places.release()
 
     def _connect(self, client: socket.socket, visit: Visit) -> socket.socket | None:
-        server = self._new_socket()
+        with self._lock:
+            server = self._new_socket()
         server.settimeout(CONNECT_PATIENCE)
         try:
             server.connect(self._server)
