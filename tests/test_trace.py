@@ -163,6 +163,29 @@ def test_the_recorder_leaves_a_program_as_it_is(tmp_path: Path) -> None:
     assert printed[0][2] == 1
 
 
+def test_what_a_program_prints_is_not_taken_for_notes(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    forged = [
+        "x",
+        "[]",
+        "null",
+        '[1, 0, "recv", NaN, 1, [], 0, "", ""]',
+        '[1, 0, "recv", 1e999, null, [], 0, "", ""]',
+        '[1, 0, "recv", 5, 1, [], 0, "", ""]',
+        '[1, 0, "recv", 1, 2, 3, 0, "", ""]',
+        '["a", {}, "lock", 1, 2, [], 0, "", ""]',
+        '[1, 0, "recv", 1, 2, [[]], 0, "", ""]',
+        "[" * 3000,
+    ]
+    printing = (
+        f"for one in {forged!r}:\n"
+        f"    print('no end of line', {recorder.BEGIN!r} + one + {recorder.END!r}, end='', flush=True)\n"
+    )
+    program.write_text(printing + (SOLUTIONS / "lab01_blocking_echo.py").read_text(encoding="utf-8"), encoding="utf-8")
+    told = timeline(trace(python_program(program), "echo"))
+    assert [one.name for one in told.lanes] == ["main thread", "ann", "bob", "cat", "eve"]
+
+
 def made_up(**changed: Any) -> dict[str, Any]:
     """Return what trace() might: a program that waits for a client whose name is nasty."""
     call = {

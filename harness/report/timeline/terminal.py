@@ -61,7 +61,7 @@ def call_lines(calls: Sequence[Row]) -> Iterator[str]:
         who = ", ".join(names.get(one, one) for one in row["who"])
         what = f" = {row['bytes']} bytes {row['data']}" if row["bytes"] else f" = {row['note']}" if row["note"] else ""
         name = fitted(safe(names[row["thread"]]), NAME)
-        yield f"{1000 * row['began']:9.1f}  {took:>9}  {name:<{NAME}} {row['name']}({safe(who)}){safe(what)}"
+        yield f"{1000 * row['began']:9.1f}  {took:>9}  {name:<{NAME}} {safe(row['name'])}({safe(who)}){safe(what)}"
 
 
 def tick(whole: float, most: float) -> float:
