@@ -119,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--own-deps", action="store_true", help="each student's own modules of the labs not graded")
     one.add_argument("--seed", type=int, help="of everything random, for everybody (default: a new one, printed)")
     one.add_argument("--seconds", type=float, default=900, help="for one lab of one hand-in (%(default)s)")
+    one.add_argument("--interop", action="store_true", help="everybody's chat client with everybody's chat server")
     one.add_argument("--resume", action="store_true", help="go on with a grading; grade what has changed since")
     one.add_argument("-j", dest="workers", type=int, metavar="N", help="hand-ins at a time (default: one a core)")
     one.add_argument("--scheduler", metavar="ADDRESS", help="do the work on a Dask cluster")

@@ -57,7 +57,7 @@ def _grade_once(task: Task, until: float) -> dict[str, Any]:
     from harness.checks.plugin import Run
 
     lab = task.hidden.added_to(task.lab)
-    with _laid_out(task.files) as folder, _laid_out(task.hidden.files) as hidden:
+    with laid_out(task.files) as folder, laid_out(task.hidden.files) as hidden:
         command = python_program(folder / lab.program)
         limits = Limits().with_values(lab.limits)
         try:
@@ -100,7 +100,7 @@ def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
+def laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
     """Write files into a folder of their own, which everybody may read and which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hand-in-") as place:
         folder = Path(place)

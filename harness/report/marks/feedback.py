@@ -99,6 +99,7 @@ def _lab(lab: ToldLab) -> Iterator[str]:
     if failures:
         yield ""
         yield "### What to work on"
+    if failures and not lab.info.collective:
         yield ""
         yield f"{FIRST} {SCRIPT}" if len(failures) > 1 else SCRIPT
     for place, one in enumerate(failures):
@@ -125,7 +126,8 @@ def _failure(one: Told, at_length: bool) -> Iterator[str]:
     message = text(one.verdict["message"] if one.verdict else one.why)
     yield f"✗ **{message}**" + (f" ({one.rounds})" if one.rounds else "")
     if one.verdict is None:
-        yield f"\n{BY_HAND} {code(one.again)}"
+        if one.again:
+            yield f"\n{BY_HAND} {code(one.again)}"
         return
     if at_length:
         yield from _evidence(dict(one.verdict))
