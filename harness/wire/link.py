@@ -243,6 +243,11 @@ class Link:
                 unread, since = connection.unread, time.monotonic()
             time.sleep(window / 20)  # polls the kernel's table: that nobody reads is announced by nothing
 
+    def unread_by_other(self) -> int:
+        """Return how many bytes have arrived and were not read by the server; 0 where that is not shown."""
+        connection = self.server.connection(self.local)
+        return connection.unread if connection else 0
+
     def wait_accepted(self) -> None:
         """Wait until the server has accepted this connection, or has ended it."""
         self._wait_for(lambda connection: connection.accepted, f"the server does not accept {self.name}")

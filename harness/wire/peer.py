@@ -104,6 +104,20 @@ class Peer:
         self.stuck_at = sent
         self.transcript.record(self.name, Kind.SEND, unit, note=f"again and again, {sent} bytes, without reading")
 
+    def trickle_until_stuck(self, unit: bytes, limit: int) -> None:
+        """Send `unit` again and again without reading, each when the server has read the one before; `limit` bytes.
+
+        What the server sends back fills its queue little by little: there comes a moment at which the kernel would
+        take the next piece, and select() says that it would not (tcp(7): writable is a queue with a third free).
+        """
+        self.transcript.act(f"{self.name}.trickle_until_stuck({{}}, {limit})", unit)
+        sent = 0
+        with suppress(BlockingIOError):
+            while sent < limit and self._link.unread_by_other() == 0:
+                sent += self._link.send(memoryview(unit))
+                self._link.wait_stuck(STUCK)
+        self.transcript.record(self.name, Kind.SEND, unit, note=f"piece by piece, {sent} bytes, without reading")
+
     def exchange(self, data: bytes, why: str = "") -> None:
         """Send `data` and read at the same time; expect exactly `data` back."""
         self.transcript.act(f"{self.name}.exchange({{}})", data)

@@ -70,7 +70,7 @@ def heat_map(found: InteropMap) -> str:
     rows = {side.key: place for place, side in enumerate(servers)}
     columns = {side.key: place for place, side in enumerate(clients)}
     parts = [
-        f'<rect x="{left}" y="{top}" width="{cell * len(clients)}" height="{cell * len(servers)}" fill="{NOT_MET}" stroke="{EDGE}"/>',
+        f'<path d="M{left} {top}h{cell * len(clients)}v{cell * len(servers)}H{left}z" fill="{NOT_MET}" stroke="{EDGE}"/>',
         *(_named(servers, clients, left, top, cell) if cell >= NAMED else _axes(left, top)),
         *_cells(found, rows, columns, left, top, cell),
     ]
