@@ -1,7 +1,9 @@
 """Making the checks of a lab against a program, once or several times, and what comes out."""
 
 import os
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,19 @@ NOT_NEEDED = (  # parts of pytest that cost time here and serve nothing
     "junitxml",
     "pastebin",
 )
+
+
+def within(seconds: float) -> Callable[[], AbstractContextManager[None]]:
+    """Return what stands around each check of a run (Run.around): so many seconds from now on it is interrupted."""
+    until = time.monotonic() + seconds
+
+    @contextmanager
+    def in_time() -> Iterator[None]:
+        if time.monotonic() > until:
+            raise KeyboardInterrupt
+        yield
+
+    return in_time
 
 
 class KitError(Exception):

@@ -34,10 +34,6 @@ class Task:
     seconds: float = 900.0  # after which no further check is begun
 
 
-class _Over(KeyboardInterrupt):
-    """The time is over."""
-
-
 def grade(task: Task) -> dict[str, Any]:
     """Make the checks, and once more if the harness failed in one of them.
 
@@ -70,16 +66,10 @@ def _grade_once(task: Task, until: float) -> dict[str, Any]:
 
 def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
     from harness.checks.byhand import script_of
-    from harness.checks.run import KitError, make_checks, merge, outcome_of
+    from harness.checks.run import KitError, make_checks, merge, outcome_of, within
     from harness.checks.verdict import Status
 
-    @contextmanager
-    def in_time() -> Iterator[None]:
-        if time.monotonic() > until:
-            raise _Over
-        yield
-
-    run.around = in_time
+    run.around = within(until - time.monotonic())
     made, over, error = [], False, ""
     try:
         for _ in range(task.rounds):

@@ -69,8 +69,9 @@ def heat_map(found: InteropMap) -> str:
     width, height = left + cell * len(clients) + 8, top + cell * len(servers) + 8
     rows = {side.key: place for place, side in enumerate(servers)}
     columns = {side.key: place for place, side in enumerate(clients)}
+    edge = f"M{left} {top}h{cell * len(clients)}v{cell * len(servers)}H{left}z"
     parts = [
-        f'<path d="M{left} {top}h{cell * len(clients)}v{cell * len(servers)}H{left}z" fill="{NOT_MET}" stroke="{EDGE}"/>',
+        f'<path d="{edge}" fill="{NOT_MET}" stroke="{EDGE}"/>',
         *(_named(servers, clients, left, top, cell) if cell >= NAMED else _axes(left, top)),
         *_cells(found, rows, columns, left, top, cell),
     ]
