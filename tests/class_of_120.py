@@ -125,10 +125,12 @@ def main() -> int:
         first = graded(words, place / "first")
         wrong = surprises(hand_ins, first)
         if not args.once:
+            second = graded(words, place / "second")
             killed_after(words, place / "killed", 20.0)
-            again = graded([*words, "--resume"], place / "killed")
-            pairs = {name: (marks(first[name]), marks(again[name])) for name in first}
-            wrong += [f"{name}: {one}, and then {other}" for name, (one, other) in pairs.items() if one != other]
+            resumed = graded([*words, "--resume"], place / "killed")
+            for what, again in (("the second time", second), ("killed and resumed", resumed)):
+                pairs = {name: (marks(first[name]), marks(again[name])) for name in first}
+                wrong += [f"{name}: {one}; {what} {other}" for name, (one, other) in pairs.items() if one != other]
         print("\n".join(wrong) or "all as expected")
         shutil.rmtree(place / "first")
     return int(bool(wrong))
