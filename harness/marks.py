@@ -112,6 +112,16 @@ class LabInfo:
     checks: tuple[CheckInfo, ...]
     collective: bool = False  # made of the programs of all: nobody can make its checks again alone
 
+    @property
+    def name(self) -> str:
+        """How it is called where there is little room."""
+        return self.title if self.collective else f"Lab {self.number}"
+
+    @property
+    def heading(self) -> str:
+        """How it is called at length."""
+        return self.title if self.collective else f"Lab {self.number}: {self.title}"
+
 
 @dataclass(frozen=True)
 class Meeting:

@@ -167,7 +167,7 @@ def test_the_page_and_the_feedback_show_it(met: tuple[InteropMap, Path, Callable
     assert "Ann &lt;script&gt;, client, with Bob, server: 6 of 8, then: /nick changes the name" in page
     assert "In 4 of 16 meetings all 8 scenes held." in page
     for told in (feedback_markdown(klass, klass.students[0], {}), feedback_html(klass, klass.students[0], {})):
-        assert "all programs together" in told
+        assert "All programs together" in told
         assert "lab check 0" not in told  # no command makes it again
         assert "Ann" not in told
 

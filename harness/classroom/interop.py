@@ -273,7 +273,7 @@ def _name(hand_in: Any) -> str:
 def lab_of(points: float) -> LabInfo:
     """Return the lab that stands for all programs together in the marks."""
     checks = tuple(CheckInfo(name, title, "all", points / 2) for name, title in TITLES.items())
-    return LabInfo(TOGETHER, "all programs together", "", points, points, checks, collective=True)
+    return LabInfo(TOGETHER, "All programs together", "", points, points, checks, collective=True)
 
 
 def mark_of(found: InteropMap, key: str, points: float) -> LabMark:

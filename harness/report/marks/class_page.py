@@ -124,7 +124,7 @@ def _spread(klass: Class, lab: LabInfo | None) -> dict[str, Any]:
     marks = marks_of(klass, lab.number if lab else None)
     most = lab.max_points if lab else klass.max_total
     return {
-        "title": f"Lab {lab.number}: {lab.title}" if lab else "Total",
+        "title": lab.heading if lab else "Total",
         "picture": Markup(histogram(marks, most)),
         "marks": len(marks),
         "mean": mean(marks) if marks else None,

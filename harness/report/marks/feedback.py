@@ -92,7 +92,7 @@ def _worth(lab: ToldLab) -> str:
 
 def _lab(lab: ToldLab) -> Iterator[str]:
     yield ""
-    yield f"## Lab {lab.info.number}: {text(lab.info.title)}"
+    yield f"## {text(lab.info.heading)}"
     yield ""
     yield from (f"- {text(sentence)}" for sentence in lab.sentences)
     failures = lab.failures
