@@ -11,6 +11,12 @@ from typing import Any
 SCHEMA = 1
 
 
+UNCONTAINED = (
+    "The programs ran in the tier plain, without a wall around them: a hostile one could have changed "
+    "results, also those of others."
+)
+
+
 class State(StrEnum):
     """What is known of one student's lab. Only GRADED and NOTHING have a mark without a person's word."""
 
@@ -186,6 +192,11 @@ class Class:
     notes: tuple[str, ...] = ()  # for the instructor: a weak tier, hand-ins that belong to nobody
     interop: InteropMap | None = None
 
+    @property
+    def warning(self) -> str:
+        """What every report says where programs were not contained; "" where they were."""
+        return UNCONTAINED if self.tier == "plain" else ""
+
     def lab(self, number: int) -> LabInfo:
         """Return a lab that was graded."""
         return next(lab for lab in self.labs if lab.number == number)
@@ -210,7 +221,7 @@ class Class:
     def as_dict(self) -> dict[str, Any]:
         """Return it as it stands in grades.json: sums are written beside what they are made of."""
         told = asdict(self)
-        told["schema"], told["max_total"] = SCHEMA, self.max_total
+        told["schema"], told["max_total"], told["warning"] = SCHEMA, self.max_total, self.warning
         for student, row in zip(self.students, told["students"], strict=True):
             row["total"] = self.total(student)
             row["labs"] = {str(number): mark for number, mark in row["labs"].items()}

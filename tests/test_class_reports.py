@@ -495,7 +495,15 @@ def test_the_page_reads_without_scripts(klass: Class) -> None:
     ):
         assert told in text
     assert "without a wall" not in text
-    assert "without a wall" in words(class_html(replace(klass, tier="plain")))
+    weak = replace(klass, tier="plain")
+    student = weak.students[0]
+    for told in (
+        class_html(weak),
+        feedback_html(weak, student, {}),
+        feedback_markdown(weak, student, {}),
+        regrade_markdown(klass, weak),
+    ):
+        assert "without a wall" in words(told)
     trouble = troubles(klass)[0]
     assert f"{len(trouble.students)} of {trouble.graded} fail {trouble.check.title}" in text
 

@@ -12,13 +12,7 @@ from harness.classroom.intake import HandIn, Student
 from harness.classroom.interop import lab_of, mark_of
 from harness.classroom.policy import Policy
 from harness.course import Lab
-from harness.launch.tiers import PLAIN
 from harness.marks import CheckInfo, CheckMark, Class, InteropMap, LabInfo, LabMark, State, StudentMark
-
-WEAK_TIER = (
-    "Programs ran in the tier plain, which does not keep them from anything: what they could reach, and so the marks, "
-    "are not to be relied on."
-)
 
 
 def class_of(
@@ -42,7 +36,7 @@ def class_of(
         for student in hand_in.students or (Student(name=hand_in.origin),)
     ]
     students += [_missing(student, batch, policy, labs) for student in batch.intake.missing]
-    notes = [*batch.intake.notes, *(interop.notes if interop else ()), *([WEAK_TIER] if order.tier == PLAIN else [])]
+    notes = [*batch.intake.notes, *(interop.notes if interop else ())]
     return Class(
         title=policy.title or "A class",
         when=datetime.now().astimezone().isoformat(timespec="seconds"),

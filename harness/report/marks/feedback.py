@@ -74,7 +74,7 @@ def _page(told: Feedback) -> Iterator[str]:
     yield ""
     if told.student.handed_in:
         yield f"Handed in {text(moment(told.student.handed_in))}, checked {text(moment(told.klass.when))}."
-    yield from (f"\n{text(note)}" for note in told.student.notes)
+    yield from (f"\n{text(note)}" for note in (told.klass.warning, *told.student.notes) if note)
     yield ""
     yield "| lab | points | counts in the total |"
     yield "|---|---|---|"
