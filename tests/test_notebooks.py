@@ -222,7 +222,7 @@ def test_lanes_show_who_waited_for_how_long() -> None:
     assert [span.words for span in recorder.spans] == [
         "recv() → b'x'",
         f"fileno() → {recorder.spans[1].words.split()[-1]}",
-        "setblocking() →",
+        "setblocking()",
         "recv() → EAGAIN",
     ]
     drawn = texts_of(lanes("Waiting", [Span("ann", 0, 0.5, "recv()"), Span("bob", 0.5, 0.501, "send()")]))

@@ -41,7 +41,9 @@ class Recorder:
             result = function(*args)
         except OSError as error:
             result = error
-        self.spans.append(Span(lane, before, time.monotonic() - self.began, f"{words} → {in_short(result)}".rstrip()))
+        came = in_short(result)
+        told = f"{words} → {came}" if came else words
+        self.spans.append(Span(lane, before, time.monotonic() - self.began, told))
         return result
 
     def watched(self, lane: str, sock: socket.socket) -> "Watched":

@@ -72,8 +72,9 @@ def bars(title: str, looks: Sequence[Look]) -> str:
     for name, look in highest.items():
         amount = look.sender if name == "sender" else look.reader
         if amount:
-            x = min(LEFT + look.when * scale + width + 4, WIDTH - 110)
-            y = middle - HALF * amount / most + 10 if name == "sender" else middle + HALF * amount / most - 2
+            x = min(LEFT + look.when * scale, WIDTH - 110)
+            height = HALF * amount / most
+            y = middle - height - 4 if name == "sender" else middle + height + 12
             sheet.text(x, y, f"{number(amount)} bytes", size=11)
     sheet.line(LEFT, middle, WIDTH - RIGHT, middle, PALE, 1.5)
     for step in range(5):
