@@ -209,7 +209,12 @@ def parser() -> argparse.ArgumentParser:
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")
     one.set_defaults(arguments=[])
 
-    one = verb("build", "kit.build", "make the stubs in labs/ from solutions/")
+    one = verb("notebook", "notebook.notebook", "sockets, seen: open the notebooks in JupyterLab")
+    one.add_argument("number", nargs="?", metavar="NUMBER", help="open this one")
+    one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    one.set_defaults(arguments=[])
+
+    one = verb("build", "kit.build", "make the stubs in labs/ from solutions/, and the notebooks from their sources")
     one.add_argument("--check", action="store_true", help="only say whether they agree")
 
     one = verb("release", "release.release", "make the copy of the kit that students get: nothing in it is an answer")

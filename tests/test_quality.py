@@ -23,7 +23,8 @@ ARROWS = {
     "checks": {"wire", "launch", "course"},
     "load": {"wire", "launch", "course"},
     "classroom": {"checks", "launch", "course", "report"},
-    "commands": {"classroom", "checks", "load", "wire", "launch", "course", "report"},
+    "seen": {"load", "wire", "launch", "course", "report"},
+    "commands": {"seen", "classroom", "checks", "load", "wire", "launch", "course", "report"},
 }
 
 

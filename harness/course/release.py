@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.archive import zipped
-from harness.course.layout import CLASSROOM, GIVEN, LABS, ROOT
+from harness.course.layout import CLASSROOM, GIVEN, LABS, NOTEBOOKS, ROOT
 from harness.course.manifest import MANIFEST, Lab
 from harness.course.stubs import pristine
 
@@ -38,11 +38,12 @@ def contents(labs: Sequence[Lab]) -> dict[str, str]:
     Raise MarkerError, OSError or ReleaseError where the kit itself is not as it should be.
     """
     files = {name: _text(ROOT / name) for name in BESIDE}
-    files |= {_name(path): _text(path) for path in _harness()}
+    files |= {_name(path): _text(path) for path in (*_harness(), *_notebooks())}
     files[_name(MANIFEST)] = _manifest(files[_name(MANIFEST)], {lab.number for lab in labs})
     for file in (file for lab in labs for file in lab.files):
         files[_name(LABS / file)] = files[_name(GIVEN / file)] = pristine(file)
     pages = {"README.md": _text(README)}
+    pages |= {_name(path): _text(path) for path in NOTEBOOKS.glob("README.md")}
     pages |= {_name(LABS / page): _text(LABS / page) for page in (*PAGES, *(lab.handout for lab in labs))}
     for lab in labs:
         pictures = sorted((LABS / "pictures").glob(f"{Path(lab.handout).stem}-*.svg"))
@@ -58,6 +59,11 @@ def _harness() -> Iterator[Path]:
         left_out = FOR_TEACHERS.intersection(parts) or any(part.startswith(".") for part in parts)
         if path.suffix in CODE and path.is_file() and not left_out:
             yield path
+
+
+def _notebooks() -> Iterator[Path]:
+    for pattern in ("*.ipynb", "requirements.lock", "figures/*.svg"):
+        yield from NOTEBOOKS.glob(pattern)
 
 
 def _name(path: Path) -> str:
