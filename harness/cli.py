@@ -1,6 +1,7 @@
 """`lab`: one function a verb, in harness/commands; this is where their options are told."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one smal
 EPILOG = """Without a command: where you are, and what to type next.
 Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
 FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release"}
-FOR_TEACHERS |= {"grade.grade", "export.export", "similarity.similarity"}
+FOR_TEACHERS |= {"grade.grade", "export.export", "similarity.similarity", "site.site"}
 FOR_GRADERS = {"autograde.autograde"}  # what a platform's grader, which has no solutions either, needs
 
 
@@ -228,8 +229,22 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--labs", dest="chosen", metavar="LIST", help="only these labs, such as 1-3,7")
     one.add_argument("--force", action="store_true", help="replace an earlier release of this name")
 
+    one = verb("site", "site.site", "handouts, protocol, notes for teachers and the reference as web pages")
+    one.add_argument("-o", dest="target", metavar="FOLDER", default="site", help="where they are written (%(default)s)")
+    one.add_argument("--students", action="store_true", help="what students get: no notes for teachers")
+    one.add_argument("--force", action="store_true", help="replace an earlier site of this name")
+
     verb("doctor", "kit.doctor", "what this machine offers, and what to install")
     return top
+
+
+def helps(for_students: bool = False) -> dict[str, str]:
+    """Return the help of each verb, as wide as a page; for students, of those that their copy of the kit has."""
+    os.environ["COLUMNS"] = "100"  # argparse asks for the width of a terminal
+    verbs = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    left_out = FOR_TEACHERS | FOR_GRADERS if for_students else set()
+    found = verbs.choices.items()
+    return {name: one.format_help() for name, one in found if one.get_default("verb") not in left_out}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

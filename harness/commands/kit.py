@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.commands.choose import LAB, shown
+from harness.commands.extras import JUPYTER, SPHINX
 from harness.course import load_course, notebooks, stubs
 from harness.course.layout import LABS, ROOT
 
@@ -27,9 +28,8 @@ def test(args: argparse.Namespace) -> int:
     """Run the kit's own tests; the arguments are pytest's."""
     import pytest
 
-    from harness.commands.notebook import install
-
-    install()
+    for extra in (JUPYTER, SPHINX):
+        extra.install("test")
     os.chdir(ROOT)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     workers = 2 * (os.cpu_count() or 1)  # many tests wait for what does not come
@@ -59,9 +59,8 @@ def _build_notebooks(changed: Sequence[Path]) -> int:
     if not changed:
         return 0
     from harness.commands.notebook import build as build_notebook
-    from harness.commands.notebook import install
 
-    install()
+    JUPYTER.install("build")
     failed = import_module("nbclient.exceptions").CellExecutionError
     for source in changed:
         try:

@@ -2,17 +2,16 @@
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness.commands.choose import LAB, shown
+from harness.commands.choose import shown
+from harness.commands.extras import JUPYTER
 from harness.course.layout import NOTEBOOKS, ROOT
 from harness.course.notebooks import Cell, as_notebook, cleaned, notebook_of, read_cells, written
 from harness.errors import UsageError
@@ -20,17 +19,13 @@ from harness.launch.program import run_to_its_end
 from harness.results import write_whole
 from harness.seen.display import KEEP, KEPT
 
-LOCK = NOTEBOOKS / "requirements.lock"
-NEEDED = ("jupyterlab", "nbclient", "ipykernel", "ipywidgets")
 SECONDS = 60  # for a cell
-PIP = ("-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--no-input")
-QUIET = ("--disable-pip-version-check", "--quiet", "-r")
 
 
 def notebook(args: argparse.Namespace) -> int:
     """Open a notebook in JupyterLab, which is installed when it is first needed."""
     chosen = _chosen(args.number)
-    install()
+    JUPYTER.install("notebook")
     print(f"JupyterLab opens {shown(chosen)}; Ctrl-C twice ends it", file=sys.stderr)
     words = [sys.executable, "-m", "jupyterlab", str(chosen), "--ServerApp.root_dir", str(NOTEBOOKS)]
     words += ["--no-browser"] if args.no_browser else []
@@ -44,30 +39,6 @@ def _chosen(number: str | None) -> Path:
     if number.lstrip("0") not in found:
         raise UsageError(f"there is no notebook {number}; there are {', '.join(found)}")
     return found[number.lstrip("0")]
-
-
-def install() -> None:
-    """Install what notebooks need, as it stands in their lock, unless it is there. Raises UsageError."""
-    if not missing():
-        return
-    print("lab: fetching and installing JupyterLab, once (about 170 MB)", file=sys.stderr)
-    if run_to_its_end([sys.executable, *PIP, *QUIET, str(LOCK)], ROOT):
-        raise UsageError(
-            f"JupyterLab could not be installed (see above); that needs the network once: then `{LAB} notebook` again"
-        )
-
-
-def missing() -> list[str]:
-    """Return what notebooks need and is not installed as their lock names it."""
-    locked = dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-    return [name for name in NEEDED if _installed(name) != locked[name]]
-
-
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 # Making them

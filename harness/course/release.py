@@ -23,7 +23,7 @@ PROGRAM = "lab"  # the one file that is executed
 BESIDE = (PROGRAM, "LICENSE", "pyproject.toml", "requirements.lock", ".gitignore")
 PAGES = ("README.md", "PROTOCOL.md", "GLOSSARY.md")
 CODE = {".py", ".toml", ".ini", ".html"}  # what the harness consists of
-FOR_TEACHERS = {CLASSROOM.name, "hidden", "__pycache__"}  # folders of the harness
+FOR_TEACHERS = {CLASSROOM.name, "site", "hidden", "__pycache__"}  # folders of the harness
 LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 SEE = re.compile(r"^See (.*); source: ")  # the last line of each word in the glossary
 
