@@ -346,7 +346,7 @@ def verbs(told: str) -> set[str]:
 
 def test_help_tells_only_what_is_there(copy: Path) -> None:
     here, whole = verbs(in_kit(copy, "--help").stdout), verbs(lab("--help").stdout)
-    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde", "similarity"}
+    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde", "similarity", "site"}
     assert here >= {"check", "watch", "diff", "hint", "reset", "bench", "doctor"}
     for verb in here:
         assert "solution" not in in_kit(copy, verb, "--help").stdout
