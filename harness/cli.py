@@ -103,6 +103,45 @@ def parser() -> argparse.ArgumentParser:
     one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
     one.add_argument("lab", metavar="LAB")
 
+    one = verb("trace", "trace.trace", "draw where a server's threads wait, and for whom, while clients talk to it")
+    one.add_argument("lab", nargs="?", metavar="LAB", help="a server's lab; without it the lab you are at")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--target", metavar="CMD", help="any server instead; {host} and {port} are filled in")
+    which.add_argument("--solution", action="store_true", help=if_whole("the reference solution"))
+    one.add_argument("-o", dest="output", metavar="FILE.svg", help="draw it into a file, too")
+    one.add_argument("--calls", action="store_true", help="print each call, with what it returned and how long it took")
+    tier(one)
+
+    one = verb("proxy", "proxy.proxy", "pass connections on to a server, late, slowly, in pieces, or not to the end")
+    one.add_argument("listen", metavar="LISTEN", help="PORT or HOST:PORT where clients connect; port 0 is a free one")
+    one.add_argument("to", metavar="SERVER", help="PORT or HOST:PORT of the server")
+    one.add_argument("--delay", type=float, default=0, metavar="MS", help="milliseconds that each segment is late")
+    one.add_argument("--jitter", type=float, default=0, metavar="MS", help="at most so much later, at random")
+    one.add_argument("--chunk", type=int, default=0, metavar="BYTES", help="cut into segments of so many bytes")
+    one.add_argument("--pause", type=float, metavar="MS", help="between two segments (with --chunk 2, else 0)")
+    one.add_argument("--rate", type=float, default=0, metavar="BYTES", help="a slow line: so many bytes a second")
+    one.add_argument("--reset-after", type=int, metavar="BYTES", help="reset the connection after so many bytes")
+    one.add_argument(
+        "--reset-chance", type=float, default=0, metavar="P", help="reset it at a segment, with this chance"
+    )
+    one.add_argument("--only", choices=["there", "back"], default="", help="all this on the way to the server, or back")
+    one.add_argument("--seed", type=int, default=1, help="of what is random (%(default)s)")
+    one.add_argument("--show", action="store_true", help="print every segment")
+
+    one = verb("capture", "trace.capture", "write the packets between a server and its clients into a file")
+    one.add_argument("lab", nargs="?", metavar="LAB", help="a server's lab; without it the lab you are at")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--target", metavar="CMD", help="any server instead; {host} and {port} are filled in")
+    which.add_argument("--solution", action="store_true", help=if_whole("the reference solution"))
+    one.add_argument("-o", dest="output", metavar="FILE.pcapng", required=True, help="for Wireshark")
+    one.add_argument(
+        "--how",
+        choices=["best", "network", "proxy"],
+        default="best",
+        help="network: the packets themselves (Linux); proxy: made from what passes one, anywhere (%(default)s)",
+    )
+    tier(one)
+
     one = verb("grade", "grade.grade", "grade a class: hand-ins in, marks, feedback and a page about the class out")
     one.add_argument("folder", metavar="FOLDER", help="the hand-ins: a folder, zip or tar, as the platform gives it")
     one.add_argument("-o", dest="output", metavar="OUT", required=True, help="where everything is written")

@@ -22,9 +22,12 @@ ARROWS = {
     "report": set(),
     "checks": {"wire", "launch", "course"},
     "load": {"wire", "launch", "course"},
+    "trace": {"wire", "launch"},
+    "capture": {"trace", "wire", "launch"},
     "classroom": {"checks", "launch", "course", "report"},
-    "seen": {"load", "wire", "launch", "course", "report"},
-    "commands": {"seen", "classroom", "checks", "load", "wire", "launch", "course", "report"},
+    "seen": {"trace", "load", "wire", "launch", "course", "report"},
+    "site": {"course"},
+    "commands": {"site", "seen", "classroom", "checks", "load", "capture", "trace", "wire", "launch", "course", "report"},
 }
 
 
@@ -65,7 +68,7 @@ def test_nothing_but_launch_starts_a_process() -> None:
             assert "subprocess" not in imported(file), file
 
 
-@pytest.mark.parametrize("package", ["report", "launch", "wire"])
+@pytest.mark.parametrize("package", ["report", "launch", "wire", "trace", "capture"])
 def test_what_knows_no_lab_names_none(package: str) -> None:
     for file in (ROOT / "harness" / package).rglob("*.py"):
         assert "lab0" not in file.read_text(encoding="utf-8"), file

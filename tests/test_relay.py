@@ -138,6 +138,16 @@ def test_no_segment_is_larger_than_asked_for() -> None:
         assert [len(piece) for piece in ends.segments(Direction.THERE)] == [3] * 85 + [1]
 
 
+def test_one_way_may_have_its_own_weather() -> None:
+    with between(Weather(chunk=3, only="back")) as ends:
+        ends.client.sendall(ALL_BYTES)
+        assert ends.server.recv(1000) == ALL_BYTES
+        ends.server.sendall(ALL_BYTES)
+        ends.server.close()
+        assert read_all(ends.client) == ALL_BYTES
+        assert [max(map(len, ends.segments(way))) for way in Direction] == [256, 3]
+
+
 def test_delay_is_that_of_either_direction_and_a_slow_line_takes_its_time() -> None:
     with between(Weather(delay=0.1, jitter=0.05)) as ends:
         began = monotonic()

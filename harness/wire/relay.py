@@ -15,7 +15,6 @@ from harness.wire.weather import FAIR, Course, Weather
 
 AT_ONCE = 64 << 10  # bytes taken with one call
 LOOK = 0.1  # seconds between two looks at a socket from which nothing is read, whether it was reset
-RESETTING = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: close() sends a reset
 
 
 class Direction(StrEnum):
@@ -31,6 +30,12 @@ class Passage(StrEnum):
     DATA = "data"
     END = "end"
     RESET = "reset"
+
+
+def reset_when_closed(sock: socket.socket) -> None:
+    """Let close() send a reset, and throw away what is unsent (socket(7), SO_LINGER)."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 Seen = Callable[[Direction, Passage, bytes], None]
@@ -133,10 +138,10 @@ class Relay:
         """Take over two connected sockets; `seen` is told, in the relay's thread, what has just passed."""
         self._sockets = (left, right)
         self._seen = seen or nobody
-        self._ways = [
-            _Way(direction, source, target, Course(weather, direction), weather.most_held, self._seen)
-            for direction, source, target in ((Direction.THERE, left, right), (Direction.BACK, right, left))
-        ]
+        self._ways = []
+        for direction, source, target in ((Direction.THERE, left, right), (Direction.BACK, right, left)):
+            here = weather.on_the_way(direction)
+            self._ways.append(_Way(direction, source, target, Course(here, direction), here.most_held, self._seen))
         self._awake, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         for sock in self._sockets:
@@ -172,7 +177,7 @@ class Relay:
 
     def _pass_on(self, selector: selectors.BaseSelector) -> None:
         there, back = self._ways
-        while not (there.is_over and back.is_over):
+        while True:
             now = time.monotonic()
             for way in self._ways:
                 try:
@@ -183,6 +188,8 @@ class Relay:
                 if to_reset:
                     self._reset(way)
                     return
+            if there.is_over and back.is_over:
+                return
             for sock, incoming, outgoing in zip(self._sockets, (there, back), (back, there), strict=True):
                 _watch(selector, sock, incoming.wants_more, outgoing.is_blocked)
             ready = {key.fileobj: events for key, events in selector.select(self._pause())}
@@ -206,8 +213,7 @@ class Relay:
     def _reset(self, way: _Way) -> None:
         """Reset both sides; the reset is seen in the direction of `way`."""
         for sock in self._sockets:
-            with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETTING)
+            reset_when_closed(sock)
         self._seen(way.direction, Passage.RESET, b"")
 
     def _shut(self) -> None:

@@ -2,7 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from harness.units import number
+from harness.units import seconds as in_words
 
 MOST_HELD = 256 << 10  # bytes under way in one direction; more waits where it came from
 SLICE = 0.02  # seconds that a segment takes at most on a slow line: it shall flow, not come in lumps
@@ -17,7 +20,7 @@ class Weather:
     chunk: bytes of the largest segment, 0 as they come; pause: seconds between two segments.
     rate: bytes a second, 0 as many as there are.
     reset_after: bytes of one direction after which the connection is reset; reset_chance: that it is, at each segment.
-    seed: of what is random.
+    seed: of what is random; only: the direction in which all this happens ("there" or "back"), "" both.
     """
 
     delay: float = 0.0
@@ -28,6 +31,33 @@ class Weather:
     reset_after: int | None = None
     reset_chance: float = 0.0
     seed: int = 0
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot be meant."""
+        for name, value in asdict(self).items():
+            if name not in ("seed", "only") and value is not None and value < 0:
+                raise ValueError(f"{name.replace('_', '-')} is 0 or more, not {value}")
+        if self.reset_chance > 1:
+            raise ValueError(f"reset-chance is a probability, from 0 to 1, not {self.reset_chance}")
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        told = [
+            f"{in_words(self.delay)} late" * bool(self.delay),
+            f"up to {in_words(self.jitter)} later at random" * bool(self.jitter),
+            f"in segments of {self.chunk} bytes".replace(" 1 bytes", " 1 byte") * bool(self.chunk),
+            f"{in_words(self.pause)} apart" * bool(self.pause),
+            f"{number(self.rate)} bytes a second" * bool(self.rate),
+            f"reset after {self.reset_after} bytes" if self.reset_after is not None else "",
+            f"reset with a chance of {self.reset_chance} at each segment" * bool(self.reset_chance),
+        ]
+        words = ", ".join(filter(None, told)) or "as it comes"
+        return words + f" (on the way {self.only} only)" * bool(self.only)
+
+    def on_the_way(self, direction: str) -> "Weather":
+        """Return what happens in one direction."""
+        return self if self.only in ("", direction) else FAIR
 
     @property
     def most_held(self) -> int:

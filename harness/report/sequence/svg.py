@@ -33,14 +33,14 @@ def svg(story: Story, title: str, name: str = "") -> str:
         drawing.add(step)
     height = round(drawing.y + 14)
     lines = drawing.life_lines(height - 4)
-    marks = [_inside(f"sequence-{name}-{part}") for part in ("title", "text")]
+    marks = [escaped(f"sequence-{name}-{part}") for part in ("title", "text")]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{marks[0]} {marks[1]}" '
             f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="{MONO}" '
             f'font-size="{FONT}" fill="{INK}" style="white-space: pre; color-scheme: light">',
-            f'<title id="{marks[0]}">{_inside(title)}</title>',
-            f'<desc id="{marks[1]}">{_inside(_described(story))}</desc>',
+            f'<title id="{marks[0]}">{escaped(title)}</title>',
+            f'<desc id="{marks[1]}">{escaped(_described(story))}</desc>',
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             *lines,
             *drawing.parts,
@@ -49,7 +49,7 @@ def svg(story: Story, title: str, name: str = "") -> str:
     )
 
 
-def _inside(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text as it may stand inside of an element or an attribute."""
     return escape(safe(" ".join(text.splitlines()).replace("\t", " ")))
 
@@ -235,9 +235,9 @@ class _Drawing:
             f'<rect x="{x - half:.1f}" y="{TOP}" width="{2 * half:.1f}" height="{HEAD}" rx="5" fill="{fill}" '
             f'stroke="{INK}" stroke-width="1.5"/>'
             f'<text font-family="{SANS}" text-anchor="middle" x="{x:.1f}" y="{TOP + 18}" font-size="14" '
-            f'font-weight="bold" fill="{ink}">{_inside(fitted(safe(participant.name), int(2 * half / 9)))}</text>'
+            f'font-weight="bold" fill="{ink}">{escaped(fitted(safe(participant.name), int(2 * half / 9)))}</text>'
             f'<text font-family="{SANS}" text-anchor="middle" x="{x:.1f}" y="{TOP + 34}" font-size="11" '
-            f'fill="{faint}">{_inside(participant.is_who)}</text>'
+            f'fill="{faint}">{escaped(participant.is_who)}</text>'
         )
 
     def _note_connection(self, step: Step) -> None:
@@ -257,7 +257,7 @@ class _Drawing:
 
     def _spans(self, x: float, y: float, parts: Sequence[tuple[str, str]]) -> None:
         """Write a line of several colours, legible also where it crosses other lines."""
-        inside = "".join(f'<tspan fill="{colour}">{_inside(text)}</tspan>' for text, colour in parts if text)
+        inside = "".join(f'<tspan fill="{colour}">{escaped(text)}</tspan>' for text, colour in parts if text)
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" '
             f'paint-order="stroke" xml:space="preserve">{inside}</text>'
@@ -267,7 +267,7 @@ class _Drawing:
         weight = ' font-weight="bold"' if bold else ""
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{weight} '
-            f'xml:space="preserve">{_inside(text)}</text>'
+            f'xml:space="preserve">{escaped(text)}</text>'
         )
 
 
