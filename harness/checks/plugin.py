@@ -17,6 +17,7 @@ from _pytest.runner import runtestprotocol
 
 from harness.checks.bench import Bench, Starter
 from harness.checks.beside import Beside
+from harness.checks.diagnosis.diagnose import from_traceback
 from harness.checks.mark import check_id, declaration
 from harness.checks.subject import Subject
 from harness.checks.tested import Tested
@@ -275,6 +276,7 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
         verdict.role, verdict.server = subject.role, program.describe_end()
         if program.status is not None:
             program.output.finish(1.0)
+        verdict.in_code = from_traceback(program.output.stderr.text(), program.command)
         verdict.output = "\n".join(
             text.strip("\n") for text in (program.output.stdout.text(), program.output.stderr.text()) if text.strip()
         )[-4000:]

@@ -48,6 +48,7 @@ class Verdict:
     limit: str = ""  # the limit beyond which the program went, so that it was ended
     server: str = ""  # how the program ended, or that it runs
     output: str = ""  # the end of what it printed
+    in_code: list[dict[str, Any]] = field(default_factory=list)  # file, line, code, and what it says of the failure
     by_hand: str = ""  # the script that shows the fault, in the folder of the run
     transcript: list[dict[str, Any]] = field(default_factory=list)
     script: list[str] = field(default_factory=list, repr=False)

@@ -8,6 +8,7 @@ from harness.report.difference import Line, difference
 from harness.report.lanes import lanes
 from harness.report.safe import safe
 from harness.report.sequence.story import failure_of
+from harness.report.sequence.text import wrapped
 
 OUTPUT_LINES = 12
 NOT_DONE = re.compile(r"NotImplementedError: step (\d+\.\d+)")
@@ -32,6 +33,12 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
         yield "", ""
         yield "", f"    {of_program(verdict)}"
         yield from (("magenta", f"      │ {line}") for line in output(verdict))
+    if verdict["in_code"]:
+        yield "", ""
+        yield "", "    In the program:"
+        for place in verdict["in_code"]:
+            yield "bold", f"      {where(place)}  {safe(place['code'])}"
+            yield from (("", f"          {line}") for line in wrapped(safe(place["says"]), width - 10))
     yield "", ""
     yield "yellow", f"    {advice(verdict)}"
     if verdict["by_hand"]:
@@ -47,6 +54,11 @@ def of_program(verdict: dict[str, Any]) -> str:
 def output(verdict: dict[str, Any]) -> list[str]:
     """Return the last lines that the program under test printed."""
     return safe(verdict["output"]).splitlines()[-OUTPUT_LINES:]
+
+
+def where(place: dict[str, Any]) -> str:
+    """Say where in a program something stands."""
+    return f"{safe(place['file'])}, line {place['line']}:"
 
 
 def advice(verdict: dict[str, Any]) -> str:
