@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).with_name("golden")
 WIDTH = 100
+IN_PROGRAM = "    In the program:"
 IMPATIENT = 0.5  # times as long as a check waits for what does not come
 MASKS = (
     (re.compile(r"^( +)\d+\.\d(?=  )", re.MULTILINE), r"\1#.#"),  # milliseconds, in lanes
@@ -34,12 +35,11 @@ MASKS = (
     (re.compile(r"^ +#\.#(?=  )", re.MULTILINE), "      #.#"),
 )
 LANE = re.compile(r" +#\.#  (?!.*✗)| +ms  | +\.\.\.| +│")  # of the dialogue and of the output: as they came
-OF_CHANCE = re.compile(r" +(?:expected|received|\^) .*| {4}\S.* (?:got|bytes|lines?)\b.*")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One frequent fault, and the mutant that has it; `varies` says that bytes differ from run to run."""
+    """One frequent fault, and the mutant that has it; `varies` says that what comes differs from run to run."""
 
     name: str
     fault: str
@@ -70,10 +70,12 @@ def told(verdict: Verdict, program: Path, fault: Fault) -> str:
     return f"{text}\n\n---\n{fault.fault} ({fault.mutant})\n"
 
 
-def essence(text: str, varies: bool) -> list[str]:
-    """Return the lines that are the same each time."""
+def steady(text: str, varies: bool) -> list[str]:
+    """Return the lines that are the same each time: which check, the place in the program, and the hint at least."""
     lines = [line for line in text.splitlines() if not LANE.match(line)]
-    return [line for line in lines if not OF_CHANCE.fullmatch(line)] if varies else lines
+    if not varies:
+        return lines
+    return [lines[0], *lines[lines.index(IN_PROGRAM) :][:2], *(line for line in lines if line.startswith("    Hint: "))]
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from harness.checks.diagnosis.diagnose import from_traceback
 from harness.checks.mark import check_id, declaration
 from harness.checks.subject import Subject
 from harness.checks.tested import Tested
-from harness.checks.verdict import Blocked, Hindered, Status, Verdict, as_rows, compared
+from harness.checks.verdict import Blocked, Hindered, Status, Verdict, abridged, as_rows, compared
 from harness.checks.visitor import Visitor
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
@@ -59,6 +59,9 @@ class Run:
 
 
 BEYOND = "A program that takes without end would take it from everybody else on the machine, so it was ended (SIGKILL)."
+
+NOTHING_CAME = " got nothing within "
+MOST_ELSEWHERE = 3  # clients
 
 RUN = pytest.StashKey[Run]()
 TRANSCRIPT = pytest.StashKey[Transcript]()
@@ -260,6 +263,7 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         verdict.failed_after = round(transcript.since_began(error.moment), 6)
         if BENCH in item.stash:
             _describe_server(verdict, item.stash[BENCH])
+            verdict.elsewhere = _elsewhere(verdict, item.stash[BENCH])
     elif isinstance(error, Hindered | LaunchError):
         verdict.status, verdict.message = Status.ERROR, str(error)
     else:
@@ -287,6 +291,15 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
             verdict.why = BEYOND
             verdict.expected = verdict.received = ""
             verdict.difference = None
+
+
+def _elsewhere(verdict: Verdict, bench: Bench) -> dict[str, str]:
+    """Return what came for others while somebody waited for something: it may have been meant for that one."""
+    if NOTHING_CAME not in verdict.message:
+        return {}
+    others = [peer for subject in bench.subjects if isinstance(subject, Subject) for peer in subject.peers]
+    came = {peer.name: peer.not_looked_at() for peer in others if not verdict.message.startswith(f"{peer.name} ")}
+    return {name: abridged(data) for name, data in list(came.items())[-MOST_ELSEWHERE:] if data}
 
 
 def _told(verdict: Verdict) -> str:

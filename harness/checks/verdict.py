@@ -43,6 +43,7 @@ class Verdict:
     difference: int | None = None  # the place of the first byte that differs
     failed_after: float | None = None  # seconds, on the clock of the transcript
     why: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)  # what had come by then for others, who had not read it
     hint: str = ""
     role: str = "server"  # what the program under test is: "server" or "client"
     limit: str = ""  # the limit beyond which the program went, so that it was ended

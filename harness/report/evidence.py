@@ -24,6 +24,7 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
     yield from ((style, f"      {line}") for style, line in compared)
     if verdict["why"]:
         yield "", f"    {safe(verdict['why'])}"
+    yield from (("red", f"    {safe(line)}") for line in meanwhile(verdict))
     if verdict["transcript"]:
         yield "", ""
         *drawn, failed = lanes(verdict["transcript"], width - 2, failure_of(verdict))
@@ -33,12 +34,12 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
         yield "", ""
         yield "", f"    {of_program(verdict)}"
         yield from (("magenta", f"      │ {line}") for line in output(verdict))
-    if verdict["in_code"]:
+    if places := in_program(verdict):
         yield "", ""
         yield "", "    In the program:"
-        for place in verdict["in_code"]:
-            yield "bold", f"      {where(place)}  {safe(place['code'])}"
-            yield from (("", f"          {line}") for line in wrapped(safe(place["says"]), width - 10))
+        for place, says in places:
+            yield "bold", f"      {safe(place)}"
+            yield from (("", f"          {line}") for line in wrapped(safe(says), width - 10))
     yield "", ""
     yield "yellow", f"    {advice(verdict)}"
     if verdict["by_hand"]:
@@ -56,9 +57,14 @@ def output(verdict: dict[str, Any]) -> list[str]:
     return safe(verdict["output"]).splitlines()[-OUTPUT_LINES:]
 
 
-def where(place: dict[str, Any]) -> str:
-    """Say where in a program something stands."""
-    return f"{safe(place['file'])}, line {place['line']}:"
+def meanwhile(verdict: dict[str, Any]) -> list[str]:
+    """Say what had come for others when somebody waited for something in vain."""
+    return [f"Meanwhile this had come for {name}: {data}" for name, data in verdict.get("elsewhere", {}).items()]
+
+
+def in_program(verdict: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of the program that explain a failure, with their places, and what is to be said of each."""
+    return [(f"{one['file']}, line {one['line']}:  {one['code']}", one["says"]) for one in verdict.get("in_code", ())]
 
 
 def advice(verdict: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.report.difference import difference
-from harness.report.evidence import advice, of_program, output
+from harness.report.evidence import advice, in_program, meanwhile, of_program, output
 from harness.report.sequence.mermaid import mermaid
 from harness.report.sequence.story import story_of
 from harness.report.sequence.svg import svg
@@ -24,6 +24,8 @@ def shown(verdict: dict[str, Any], name: str, command: str) -> dict[str, Any]:
         "compared": "\n".join(line for _, line in compared),
         "of_program": of_program(verdict) if verdict["server"] else "",
         "last_lines": "\n".join(output(verdict)),
+        "meanwhile": meanwhile(verdict),
+        "in_program": in_program(verdict),
         "advice": advice(verdict),
         "command": command,
     }

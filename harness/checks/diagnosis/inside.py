@@ -16,7 +16,7 @@ MOST_COLUMNS = 120
 IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 
 
-def main(program: str, wanted: list[str]) -> None:
+def main(program: str, *wanted: str) -> None:
     """Look at a program, and at those of its modules that lie beside it; print a list as JSON."""
     code = Code(files_of(Path(program)))
     seen = [one for name in wanted for one in places(code, name)]

@@ -1,7 +1,7 @@
 """A look at the source of a program, made in a process that is contained as the program itself is.
 
 The source may be hostile: parsing it can take any time and any memory, and can crash an interpreter. So that process
-has limits of its own, gets this package's modules as texts, and what it prints is believed only as far as it makes
+has limits of its own, gets this package's modules typed in, and what it prints is believed only as far as it makes
 sense. Where it says nothing, there is nothing to say.
 """
 
@@ -16,20 +16,21 @@ from harness.checks.diagnosis import code, inside, rule, rules_bytes, rules_serv
 from harness.checks.diagnosis.rule import RULES
 from harness.launch import Command, LaunchError, Program
 from harness.launch.limits import Limits
+from harness.launch.streams import Stdin
 from harness.launch.tiers import PLAIN
 
 PATIENCE = 5.0  # seconds; it takes a tenth of one
 LIMITS = Limits(wall=5, cpu=4, memory=192, addresses=1024, processes=4, output=1)
 MODULES = (code, rule, rules_bytes, rules_serving, inside)  # each after those that it imports
+RUN = "import sys; exec(sys.stdin.read())"
 LOADER = """
 import sys, types
-texts, (program, *wanted) = sys.argv[1:%d], sys.argv[%d:]
-for name, text in zip(%r, texts):
+for name, text in {modules!r}:
     sys.modules[name] = module = types.ModuleType(name)
     package, _, last = name.rpartition(".")
     setattr(sys.modules.setdefault(package, types.ModuleType(package)), last, module)
     exec(compile(text, name, "exec"), module.__dict__)
-module.main(program, wanted)
+module.main(*sys.argv[1:])
 """
 
 
@@ -45,11 +46,13 @@ class Place:
 
 def look(program: Path, wanted: Sequence[str], tier: str = PLAIN) -> list[Place]:
     """Return what the wanted rules see in a program and in its modules; nothing where it cannot be looked at."""
-    texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in MODULES]
-    loader = LOADER % (1 + len(texts), 1 + len(texts), [module.__name__ for module in MODULES])
-    words = (sys.executable, "-I", "-S", "-c", loader, *texts, str(program), *wanted)
+    modules = [(one.__name__, Path(str(one.__file__)).read_text(encoding="utf-8")) for one in MODULES]
+    command = Command((sys.executable, "-I", "-S", "-c", RUN, str(program), *wanted), program.parent)
     try:
-        with Program(Command(words, program.parent), defaults=True, tier=tier, limits=LIMITS) as process:
+        with Program(command, defaults=True, stdin=Stdin.PIPE, tier=tier, limits=LIMITS) as process:
+            assert process.keyboard is not None
+            process.keyboard.type(LOADER.format(modules=modules).encode())
+            process.keyboard.end_input()
             if not process.wait(PATIENCE) or process.status != 0:
                 return []
             process.output.finish(1.0)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 BEGIN = "Traceback (most recent call last):"
 FRAME = re.compile(r'  File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,7}), in (?P<function>\S{1,80})')
 RAISED = re.compile(r"[\w.]{1,80}(?:: .*)?$")
+LOST = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError", "TimeoutError")
 MOST_LINES = 400  # of one traceback
 MOST_COLUMNS = 200
 
@@ -26,14 +27,15 @@ class Raised:
 def raised(printed: str, files: frozenset[str]) -> list[Raised]:
     """Return what was raised in a program's `files` (their names), the first time first, each line once.
 
-    The first one is the cause of those that follow it, more often than not.
+    The first one is the cause of those that follow it, more often than not; that a connection was lost is a client's
+    doing, and comes last.
     """
     found: dict[tuple[str, int], Raised] = {}
     for block in _blocks(printed):
         one = _read(block, files)
         if one:
             found.setdefault((one.file, one.line), one)
-    return list(found.values())
+    return sorted(found.values(), key=lambda one: one.error.startswith(LOST))
 
 
 def _blocks(printed: str) -> Iterator[list[str]]:
