@@ -74,6 +74,10 @@ class Code:
             if (called(call) not in own and receiver(call)) or A_SOCKET.search(receiver(call))
         ]
 
+    def function_names(self) -> set[str]:
+        """Return the names of all functions and methods of the program's own."""
+        return {node.name for node in self.nodes(*FUNCTIONS)}
+
     def functions(self, name: str) -> list[Function]:
         """Return the functions and methods of this name."""
         return [node for node in self.nodes(*FUNCTIONS) if node.name == name]

@@ -58,7 +58,19 @@ def compares_with_line_ends(code: Code) -> bool:
 def taken_for_a_line(code: Code) -> Seen:
     """What one recv() brings is taken for one line: nothing looks for the LF in it. It may be half a line, or three."""
     if not cuts(code) and not compares_with_line_ends(code):
-        yield from (call for call in code.readings() if code.file[call] == code.file[code.readings()[0]])
+        own = [call for call in code.readings() if code.file[call] == code.file[code.readings()[0]]]
+        handed_on = [use for call in own if (name := code.bound_to(call)) for use in _uses(code, name)]
+        yield from handed_on or own
+
+
+def _uses(code: Code, name: str) -> list[ast.Name]:
+    """Return where a value of this name is used first in the functions to which it is handed on."""
+    calls = [call for call in code.calls(*code.function_names()) if name in map(called, call.args)]
+    functions = [function for call in calls for function in code.functions(called(call))]
+    uses = (
+        [one for one in ast.walk(function) if isinstance(one, ast.Name) and one.id == name] for function in functions
+    )
+    return [min(found, key=lambda one: one.lineno) for found in uses if found]
 
 
 @rule(LINES)
