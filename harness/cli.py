@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
     one.add_argument("lab", nargs="?", metavar="LAB", help="stay in this lab; without it the lab you are at")
+    one.add_argument("--tui", action="store_true", help="in panes: steps, checks, dialogue and output side by side")
+    one.add_argument("--events", action="store_true", help=argparse.SUPPRESS)  # what --tui reads
     one.add_argument("--poll", action="store_true", help="where saves are not seen: on network drives, on some WSL")
     one.set_defaults(
         target=None,

@@ -19,31 +19,46 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
     yield "bold", f"{verdict['step']}  {verdict['title']}"
     yield "dim", f'    PROTOCOL.md, {verdict["clause"]}: "{verdict["quote"]}"'
     yield "", ""
+    yield from fault(verdict)
+    if verdict["transcript"]:
+        yield "", ""
+        yield from dialogue(verdict, width)
+    if verdict["server"]:
+        yield "", ""
+        yield "", f"    {of_program(verdict)}"
+        yield from (("magenta", f"      │ {line}") for line in output(verdict))
+    if verdict.get("in_code"):
+        yield "", ""
+        yield from causes(verdict, width)
+    yield "", ""
+    yield "yellow", f"    {advice(verdict)}"
+    if verdict["by_hand"]:
+        yield "green", f"    See it by hand: {by_hand(verdict, folder)}"
+
+
+def fault(verdict: dict[str, Any]) -> Iterator[Line]:
+    """Yield what is wrong, and why that matters."""
     yield "red", f"    {safe(verdict['message'])}"
     compared = difference(verdict["expected"], verdict["received"], verdict["difference"])
     yield from ((style, f"      {line}") for style, line in compared)
     if verdict["why"]:
         yield "", f"    {safe(verdict['why'])}"
     yield from (("red", f"    {safe(line)}") for line in meanwhile(verdict))
-    if verdict["transcript"]:
-        yield "", ""
-        *drawn, failed = lanes(verdict["transcript"], width - 2, failure_of(verdict))
-        yield from (("cyan", f"  {line}") for line in drawn)
-        yield "red", f"  {failed}"
-    if verdict["server"]:
-        yield "", ""
-        yield "", f"    {of_program(verdict)}"
-        yield from (("magenta", f"      │ {line}") for line in output(verdict))
-    if places := in_program(verdict):
-        yield "", ""
-        yield "", "    In the program:"
-        for place, says in places:
-            yield "bold", f"      {safe(place)}"
-            yield from (("", f"          {line}") for line in wrapped(safe(says), width - 10))
-    yield "", ""
-    yield "yellow", f"    {advice(verdict)}"
-    if verdict["by_hand"]:
-        yield "green", f"    See it by hand: {by_hand(verdict, folder)}"
+
+
+def dialogue(verdict: dict[str, Any], width: int) -> Iterator[Line]:
+    """Yield who said what to whom, up to where it fails."""
+    *drawn, failed = lanes(verdict["transcript"], width - 2, failure_of(verdict))
+    yield from (("cyan", f"  {line}") for line in drawn)
+    yield "red", f"  {failed}"
+
+
+def causes(verdict: dict[str, Any], width: int) -> Iterator[Line]:
+    """Yield the lines of the program that explain the failure."""
+    yield "", "    In the program:"
+    for place, says in in_program(verdict):
+        yield "bold", f"      {safe(place)}"
+        yield from (("", f"          {line}") for line in wrapped(safe(says), width - 10))
 
 
 def of_program(verdict: dict[str, Any]) -> str:
