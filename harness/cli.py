@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", metavar="FILE", help="write the results there; - is standard output")
     one.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only checks whose name matches")
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
+    one.add_argument("--draw", action="store_true", help="show who said what in the checks that hold, too")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
     tier(one)
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         json=None,
         keyword="",
         stop=False,
+        draw=False,
         repeat=1,
         seed=None,
         tier="plain",

@@ -40,6 +40,7 @@ class Run:
     step: Step | None = None
     any_model: bool = False
     seed: int = 0
+    draws: bool = False  # whether what was said is wanted of checks that hold as well
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     untold: list[str] = field(default_factory=list)  # the checks whose verdicts are still to be told, in order
     beside: Beside = field(default_factory=Beside)
@@ -250,6 +251,8 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         hint=step.other_hints.get(name, declared.hint),
     )
     if error is None:
+        if run.draws:
+            verdict.transcript, verdict.role = as_rows(item.stash[TRANSCRIPT]), _role(item)
         return verdict
     verdict.points = 0
     if isinstance(error, Blocked):
@@ -271,6 +274,11 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         place = f"{Path(last.filename).name}:{last.lineno}"
         verdict.status, verdict.message = Status.ERROR, f"{type(error).__name__} at {place}: {error}"
     return verdict
+
+
+def _role(item: pytest.Item) -> str:
+    subjects = item.stash[BENCH].subjects if BENCH in item.stash else []
+    return subjects[-1].role if subjects else Subject.role
 
 
 def _describe_server(verdict: Verdict, bench: Bench) -> None:

@@ -51,22 +51,24 @@ def examine(args: argparse.Namespace, lab: Lab, step: Step | None, around: Aroun
 
 def _examine(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter, around: Around) -> int:
     from harness.checks.plugin import Run  # these imports take a while, in which the first servers start
-    from harness.report.terminal import Progress, console, explain, say, summarise
+    from harness.report.terminal import Progress, console, draw, explain, say, summarise
 
     out = console(to_stderr=args.json == "-")
     if _is_own(args) and is_untouched(lab.program) and not args.keyword:
         program = shown(starter.command.folder / lab.program)
         say(out, f"{program} is still the untouched stub: begin with step {lab.number}.1.")
     seed = random.randrange(10**6) if args.seed is None else args.seed
-    run = Run(lab, starter, step, args.any_model, seed, around=around)
+    run = Run(lab, starter, step, args.any_model, seed, args.draw, around=around)
     verdicts = run_rounds(run, args.repeat, Progress(out), args.keyword, args.stop)
     if not verdicts:
         raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
     folder, outcome, report = keep(run, verdicts, _target(args, starter), _is_progress(args))
     explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`", args.explained)
     summarise(out, outcome)
+    if args.draw:
+        draw(out, outcome)
     if report:
-        say(out, f"What failed, drawn: {shown(report)}")
+        say(out, f"{'All of them' if args.draw else 'What failed'}, drawn: {shown(report)}")
     _write_json(outcome, args.json)
     return status_of(verdicts)
 
@@ -80,7 +82,7 @@ def keep(
     folder = results.new_run(f"check-{run.lab.number}")
     outcome = write_results(run, verdicts, folder, target)
     failed = any(verdict.status is Status.FAIL for verdict in verdicts)
-    report = _write_report(outcome, folder) if failed else None
+    report = _write_report(outcome, folder) if failed or run.draws else None
     if is_progress:
         _note_progress(run.lab, verdicts)
     return folder, outcome, report
