@@ -98,8 +98,8 @@ def test_what_holds_is_drawn_on_request(kit: Path) -> None:
     assert done.returncode == 0
     assert "◀── FIN (the end)" in done.stdout
     assert (kit / "runs" / "latest" / "report.html").read_text(encoding="utf-8").count("<svg") == 2
-    client = in_kit(kit, "check", "7", "--solution", "-k", "connects", "--draw").stdout
-    assert "the client " in client
+    client = in_kit(kit, "check", "7", "--solution", "-k", "shows-a-line", "--draw").stdout
+    assert "host" in client
 
 
 def test_json_that_cannot_be_written_is_told(tmp_path: Path) -> None:
