@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", metavar="FILE", help="write the results there; - is standard output")
     one.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only checks whose name matches")
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
+    one.add_argument("--draw", action="store_true", help="show who said what in the checks that hold, too")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
     tier(one)
@@ -71,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
     one.add_argument("lab", nargs="?", metavar="LAB", help="stay in this lab; without it the lab you are at")
+    one.add_argument("--tui", action="store_true", help="in panes: steps, checks, dialogue and output side by side")
+    one.add_argument("--events", action="store_true", help=argparse.SUPPRESS)  # what --tui reads
     one.add_argument("--poll", action="store_true", help="where saves are not seen: on network drives, on some WSL")
     one.set_defaults(
         target=None,
@@ -79,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         json=None,
         keyword="",
         stop=False,
+        draw=False,
         repeat=1,
         seed=None,
         tier="plain",

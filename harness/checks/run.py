@@ -14,6 +14,7 @@ from harness import results
 from harness.checks import plugin
 from harness.checks.beside import Beside
 from harness.checks.byhand import write_script
+from harness.checks.diagnosis.diagnose import point_out
 from harness.checks.plugin import RUN, Run
 from harness.checks.verdict import Status, Verdict
 from harness.course import Lab
@@ -113,6 +114,7 @@ def _merged(made: list[Verdict], majority: bool) -> Verdict:
 
 def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) -> dict[str, Any]:
     """Write results.json, and a script for each failure, into the folder of the run; return the results."""
+    point_out(verdicts, run.starter.command, run.starter.tier)
     for verdict in verdicts:
         if verdict.status is Status.FAIL and verdict.script:
             verdict.by_hand = write_script(verdict, run.lab.kind, run.starter.command, folder).name

@@ -66,6 +66,7 @@ def _grade_once(task: Task, until: float) -> dict[str, Any]:
 
 def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
     from harness.checks.byhand import script_of
+    from harness.checks.diagnosis.diagnose import point_out
     from harness.checks.run import KitError, make_checks, merge, outcome_of, within
     from harness.checks.verdict import Status
 
@@ -80,6 +81,7 @@ def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
     except KitError as failed:
         error = str(failed)
     verdicts = merge(made, task.majority)
+    point_out(verdicts, run.starter.command, task.tier)
     command = Command(("python3", task.lab.program), Path())
     scripts = {}
     for verdict in verdicts:

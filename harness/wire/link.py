@@ -142,7 +142,8 @@ class Link:
             self._transcript.record(self.name, Kind.REFUSED, note=errno.errorcode.get(error, str(error)))
             raise Fault(
                 f"{self.name} could not connect: {errno.errorcode.get(error, error)}; "
-                f"of the server: {self.server.describe_end()}"
+                f"of the server: {self.server.describe_end()}",
+                why="Nobody listens there any more." if error == errno.ECONNREFUSED else "",
             )
         self._transcript.record(self.name, Kind.CONNECT)
 

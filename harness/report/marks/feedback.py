@@ -6,7 +6,7 @@ from typing import Any
 from harness.marks import Class, StudentMark
 from harness.report import page
 from harness.report.difference import difference
-from harness.report.evidence import advice, of_program, output
+from harness.report.evidence import advice, in_program, meanwhile, of_program, output
 from harness.report.failure import shown
 from harness.report.lanes import lanes
 from harness.report.markdown import block, code, text
@@ -144,6 +144,8 @@ def _evidence(verdict: dict[str, Any]) -> Iterator[str]:
         yield f"\n{text(verdict['why'])}"
     if compared:
         yield f"\n{block(chr(10).join(line for _, line in compared))}"
+    yield from (f"\n{text(line)}" for line in meanwhile(verdict))
+    yield from (f"\nIn the program, {code(place)}: {text(says)}" for place, says in in_program(verdict))
     if verdict["transcript"]:
         yield f"\n{block(chr(10).join(lanes(verdict['transcript'], WIDTH, failure_of(verdict))))}"
         yield "\n<details><summary>The same as a picture</summary>\n"
