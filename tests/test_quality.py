@@ -27,7 +27,19 @@ ARROWS = {
     "classroom": {"checks", "launch", "course", "report"},
     "seen": {"trace", "load", "wire", "launch", "course", "report"},
     "site": {"course"},
-    "commands": {"site", "seen", "classroom", "checks", "load", "capture", "trace", "wire", "launch", "course", "report"},
+    "commands": {
+        "site",
+        "seen",
+        "classroom",
+        "checks",
+        "load",
+        "capture",
+        "trace",
+        "wire",
+        "launch",
+        "course",
+        "report",
+    },
 }
 
 
