@@ -1,6 +1,7 @@
 """`lab`: one function a verb, in harness/commands; this is where their options are told."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ DESCRIPTION = """Learn socket programming: complete the stubs in labs/, one smal
 EPILOG = """Without a command: where you are, and what to type next.
 Exit status: 0 all holds, 1 a fault was found in what was examined, 2 usage or the kit's own error."""
 FOR_TEACHERS = {"demo.demo", "kit.test", "kit.build", "release.release"}
-FOR_TEACHERS |= {"grade.grade", "export.export", "similarity.similarity"}
+FOR_TEACHERS |= {"grade.grade", "export.export", "similarity.similarity", "site.site"}
 FOR_GRADERS = {"autograde.autograde"}  # what a platform's grader, which has no solutions either, needs
 
 
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", metavar="FILE", help="write the results there; - is standard output")
     one.add_argument("-k", dest="keyword", metavar="EXPR", default="", help="only checks whose name matches")
     one.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
+    one.add_argument("--draw", action="store_true", help="show who said what in the checks that hold, too")
     one.add_argument("--repeat", type=int, default=1, metavar="N", help="make the checks N times, tell what differs")
     one.add_argument("--seed", type=int, help="of everything random (default: a new one, which is printed)")
     tier(one)
@@ -70,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("watch", "watch.watch", "check the step you are at whenever you save a file; Ctrl-C ends it")
     one.add_argument("lab", nargs="?", metavar="LAB", help="stay in this lab; without it the lab you are at")
+    one.add_argument("--tui", action="store_true", help="in panes: steps, checks, dialogue and output side by side")
+    one.add_argument("--events", action="store_true", help=argparse.SUPPRESS)  # what --tui reads
     one.add_argument("--poll", action="store_true", help="where saves are not seen: on network drives, on some WSL")
     one.set_defaults(
         target=None,
@@ -78,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         json=None,
         keyword="",
         stop=False,
+        draw=False,
         repeat=1,
         seed=None,
         tier="plain",
@@ -158,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--own-deps", action="store_true", help="each student's own modules of the labs not graded")
     one.add_argument("--seed", type=int, help="of everything random, for everybody (default: a new one, printed)")
     one.add_argument("--seconds", type=float, default=900, help="for one lab of one hand-in (%(default)s)")
+    one.add_argument("--interop", action="store_true", help="everybody's chat client with everybody's chat server")
     one.add_argument("--resume", action="store_true", help="go on with a grading; grade what has changed since")
     one.add_argument("-j", dest="workers", type=int, metavar="N", help="hand-ins at a time (default: one a core)")
     one.add_argument("--scheduler", metavar="ADDRESS", help="do the work on a Dask cluster")
@@ -247,7 +253,12 @@ def parser() -> argparse.ArgumentParser:
     one = verb("test", "kit.test", "the kit's own tests (what follows is handed to pytest)")
     one.set_defaults(arguments=[])
 
-    one = verb("build", "kit.build", "make the stubs in labs/ from solutions/")
+    one = verb("notebook", "notebook.notebook", "sockets, seen: open the notebooks in JupyterLab")
+    one.add_argument("number", nargs="?", metavar="NUMBER", help="open this one")
+    one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    one.set_defaults(arguments=[])
+
+    one = verb("build", "kit.build", "make the stubs in labs/ from solutions/, and the notebooks from their sources")
     one.add_argument("--check", action="store_true", help="only say whether they agree")
 
     one = verb("release", "release.release", "make the copy of the kit that students get: nothing in it is an answer")
@@ -261,8 +272,22 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--labs", dest="chosen", metavar="LIST", help="only these labs, such as 1-3,7")
     one.add_argument("--force", action="store_true", help="replace an earlier release of this name")
 
+    one = verb("site", "site.site", "handouts, protocol, notes for teachers and the reference as web pages")
+    one.add_argument("-o", dest="target", metavar="FOLDER", default="site", help="where they are written (%(default)s)")
+    one.add_argument("--students", action="store_true", help="what students get: no notes for teachers")
+    one.add_argument("--force", action="store_true", help="replace an earlier site of this name")
+
     verb("doctor", "kit.doctor", "what this machine offers, and what to install")
     return top
+
+
+def helps(for_students: bool = False) -> dict[str, str]:
+    """Return the help of each verb, as wide as a page; for students, of those that their copy of the kit has."""
+    os.environ["COLUMNS"] = "100"  # argparse asks for the width of a terminal
+    verbs = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    left_out = FOR_TEACHERS | FOR_GRADERS if for_students else set()
+    found = verbs.choices.items()
+    return {name: one.format_help() for name, one in found if one.get_default("verb") not in left_out}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

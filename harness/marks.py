@@ -11,6 +11,12 @@ from typing import Any
 SCHEMA = 1
 
 
+UNCONTAINED = (
+    "The programs ran in the tier plain, without a wall around them: a hostile one could have changed "
+    "results, also those of others."
+)
+
+
 class State(StrEnum):
     """What is known of one student's lab. Only GRADED and NOTHING have a mark without a person's word."""
 
@@ -110,6 +116,64 @@ class LabInfo:
     max_points: float
     weight: float  # what all of its points count in the total
     checks: tuple[CheckInfo, ...]
+    collective: bool = False  # made of the programs of all: nobody can make its checks again alone
+
+    @property
+    def name(self) -> str:
+        """How it is called where there is little room."""
+        return self.title if self.collective else f"Lab {self.number}"
+
+    @property
+    def heading(self) -> str:
+        """How it is called at length."""
+        return self.title if self.collective else f"Lab {self.number}: {self.title}"
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What came of one client and one server that met, each named by the key of its hand-in."""
+
+    server: str
+    client: str
+    held: int  # scenes, from the first on
+    message: str = ""  # what went wrong in the next one
+
+
+@dataclass(frozen=True)
+class InteropMap:
+    """Every client of a class against every server of it, or as many of them as were drawn."""
+
+    server_lab: int
+    client_lab: int
+    scenes: tuple[str, ...]
+    servers: tuple[str, ...]  # the keys of those who handed in one
+    clients: tuple[str, ...]
+    meetings: tuple[Meeting, ...]
+    names: Mapping[str, str]  # of the hand-ins, by their keys
+    partners: int = 0  # how many were drawn for each; 0: everybody met everybody
+    notes: tuple[str, ...] = ()
+
+    def of_server(self, key: str) -> list[Meeting]:
+        """Return what came of the meetings of a server."""
+        return [meeting for meeting in self.meetings if meeting.server == key]
+
+    def of_client(self, key: str) -> list[Meeting]:
+        """Return what came of the meetings of a client."""
+        return [meeting for meeting in self.meetings if meeting.client == key]
+
+    @property
+    def sound_servers(self) -> set[str]:
+        """Those who get through all scenes with the reference client."""
+        return {one.server for one in self.of_client(REFERENCE) if one.held == len(self.scenes)}
+
+    @property
+    def sound_clients(self) -> set[str]:
+        """Those who get through all scenes with the reference server."""
+        return {one.client for one in self.of_server(REFERENCE) if one.held == len(self.scenes)}
+
+
+TOGETHER = 0  # the number of the lab in which all programs of a class are made to work together
+REFERENCE = "the reference"  # stands for a hand-in's key: the kit's own solution
 
 
 @dataclass(frozen=True)
@@ -126,6 +190,12 @@ class Class:
     labs: tuple[LabInfo, ...]
     students: tuple[StudentMark, ...]
     notes: tuple[str, ...] = ()  # for the instructor: a weak tier, hand-ins that belong to nobody
+    interop: InteropMap | None = None
+
+    @property
+    def warning(self) -> str:
+        """What every report says where programs were not contained; "" where they were."""
+        return UNCONTAINED if self.tier == "plain" else ""
 
     def lab(self, number: int) -> LabInfo:
         """Return a lab that was graded."""
@@ -151,7 +221,7 @@ class Class:
     def as_dict(self) -> dict[str, Any]:
         """Return it as it stands in grades.json: sums are written beside what they are made of."""
         told = asdict(self)
-        told["schema"], told["max_total"] = SCHEMA, self.max_total
+        told["schema"], told["max_total"], told["warning"] = SCHEMA, self.max_total, self.warning
         for student, row in zip(self.students, told["students"], strict=True):
             row["total"] = self.total(student)
             row["labs"] = {str(number): mark for number, mark in row["labs"].items()}
@@ -167,7 +237,13 @@ def class_from(told: dict[str, Any]) -> Class:
         LabInfo(**{**lab, "checks": tuple(CheckInfo(**check) for check in lab["checks"])}) for lab in told["labs"]
     )
     students = tuple(_student(row) for row in told["students"])
-    return Class(**fields, labs=labs, students=students, notes=tuple(told["notes"]))
+    interop = _interop(told["interop"]) if told.get("interop") else None
+    return Class(**fields, labs=labs, students=students, notes=tuple(told["notes"]), interop=interop)
+
+
+def _interop(told: dict[str, Any]) -> InteropMap:
+    fields = {**told, "meetings": tuple(Meeting(**meeting) for meeting in told["meetings"])}
+    return InteropMap(**fields | {name: tuple(told[name]) for name in ("scenes", "servers", "clients", "notes")})
 
 
 def _student(row: dict[str, Any]) -> StudentMark:

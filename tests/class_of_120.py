@@ -29,7 +29,11 @@ from test_course import student_folder
 from harness.commands.choose import chosen_labs
 from harness.course import Lab
 
-STYLES = {3: "echo_socketserver.py", 4: "chat_threads_room.py", 6: "chat_selectors.py"}  # by lab
+STYLES = {  # by lab: the program, and what it imports
+    3: ["echo_socketserver.py"],
+    4: ["chat_locked.py", "chat_threads_room.py"],
+    6: ["chat_selectors.py"],
+}
 Mark = dict[str, Any]  # of one student and lab, as in grades.json
 
 
@@ -52,7 +56,9 @@ def made(labs: list[Lab], each: int) -> Iterator[tuple[str, HandIn]]:
         windows = {name: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") for name, text in whole.items()}
         yield f"windows{lab.number}", HandIn(lab, windows, "all points", has(lab.points))
         if lab.number in STYLES:
-            style = {lab.program: (ROOT / "tests" / "servers" / STYLES[lab.number]).read_bytes()}
+            program, *beside = STYLES[lab.number]
+            names = {lab.program: program} | {name: name for name in beside}
+            style = {name: (ROOT / "tests" / "servers" / file).read_bytes() for name, file in names.items()}
             yield f"style{lab.number}", HandIn(lab, style, "all points", has(lab.points))
         mutants = [one for one in load_mutants() if one.lab == lab.number and touched(one) <= set(lab.places)]
         for mutant in chance.sample(mutants, min(each, len(mutants))):
@@ -70,7 +76,10 @@ def made(labs: list[Lab], each: int) -> Iterator[tuple[str, HandIn]]:
         latin = whole | {lab.program: whole[lab.program].replace(b'"""', b'"""na\xefve ', 1)}
         yield f"latin{lab.number}", HandIn(lab, latin, "0 points", has(0))
         yield f"word{lab.number}", HandIn(lab, {"report.docx": b"PK\x03\x04..."}, "nobody knows", has(None))
-        yield f"binary{lab.number}", HandIn(lab, {lab.program: bytes(range(256)) * 40}, "0 points", has(0))
+        rubbish = {lab.program: bytes(range(256)) * 40}
+        alone = len(lab.places) == 1  # else it may be what was not handed in that is missing: a person looks
+        binary = ("0 points", has(0)) if alone else ("nobody knows", has(None))
+        yield f"binary{lab.number}", HandIn(lab, rubbish, *binary)
     first = labs[0]
     for case in chance.sample(CASES, min(2 * each, len(CASES))):
         yield f"hostile-{case.name}", HandIn(first, {first.program: case.text({})}, "next to nothing", has_less(12))
@@ -125,10 +134,12 @@ def main() -> int:
         first = graded(words, place / "first")
         wrong = surprises(hand_ins, first)
         if not args.once:
+            second = graded(words, place / "second")
             killed_after(words, place / "killed", 20.0)
-            again = graded([*words, "--resume"], place / "killed")
-            pairs = {name: (marks(first[name]), marks(again[name])) for name in first}
-            wrong += [f"{name}: {one}, and then {other}" for name, (one, other) in pairs.items() if one != other]
+            resumed = graded([*words, "--resume"], place / "killed")
+            for what, again in (("the second time", second), ("killed and resumed", resumed)):
+                pairs = {name: (marks(first[name]), marks(again[name])) for name in first}
+                wrong += [f"{name}: {one}; {what} {other}" for name, (one, other) in pairs.items() if one != other]
         print("\n".join(wrong) or "all as expected")
         shutil.rmtree(place / "first")
     return int(bool(wrong))

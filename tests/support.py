@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 SOLUTIONS = ROOT / "solutions"
 PATIENCE = 20.0  # seconds, for what takes milliseconds: only a failure waits for it
@@ -145,3 +147,34 @@ def serving(script: Script, at_once: bool = True, backlog: int = 200) -> Iterato
         listener.close()
         for thread in [accepting, *threads]:
             thread.join(PATIENCE)
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """Start a Dask scheduler and workers, each a process of its own, on loopback alone."""
+    pytest.importorskip("distributed", reason="the package distributed is not installed")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT))
+        return started[-1]
+
+    local = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    try:
+        scheduler = start("dask_scheduler", *local, "--port", "0", "--no-show", "--no-jupyter")
+        assert scheduler.stdout is not None
+        address = next(word for line in scheduler.stdout for word in line.split() if word.startswith("tcp://"))
+        threading.Thread(target=scheduler.stdout.read, daemon=True).start()
+        for _ in range(workers):
+            words = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
+            worker = start("dask_worker", address, *local, *words)
+            assert worker.stdout is not None
+            assert any("Registered to" in line for line in worker.stdout)
+            threading.Thread(target=worker.stdout.read, daemon=True).start()
+        yield address, started[1:]
+    finally:
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait()

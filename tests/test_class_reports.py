@@ -486,7 +486,7 @@ def test_the_page_reads_without_scripts(klass: Class) -> None:
         "point-biserial correlation",
         f"{missing.name} {missing.email}",
         "Each check was made 3 times for each student. A check holds if it holds in most of its rounds.",
-        "Lab 2, A line server: 24 points, which count 20 of 30 in the total.",
+        "Lab 2: A line server: 24 points, which count 20 of 30 in the total.",
         "A rule.",
         "Tier box, seed 17, kit 0.1.0.",
         "Grading took 90 s with 2 workers.",
@@ -495,7 +495,15 @@ def test_the_page_reads_without_scripts(klass: Class) -> None:
     ):
         assert told in text
     assert "without a wall" not in text
-    assert "without a wall" in words(class_html(replace(klass, tier="plain")))
+    weak = replace(klass, tier="plain")
+    student = weak.students[0]
+    for told in (
+        class_html(weak),
+        feedback_html(weak, student, {}),
+        feedback_markdown(weak, student, {}),
+        regrade_markdown(klass, weak),
+    ):
+        assert "without a wall" in words(told)
     trouble = troubles(klass)[0]
     assert f"{len(trouble.students)} of {trouble.graded} fail {trouble.check.title}" in text
 

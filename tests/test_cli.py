@@ -90,6 +90,18 @@ def test_json_on_standard_output_is_all_there_is_and_has_its_form() -> None:
     assert results["points"] == results["max_points"] == 47
 
 
+def test_what_holds_is_drawn_on_request(kit: Path) -> None:
+    words = ["check", "1", "--solution", "-k", "listens or half-close", "--json", "results.json"]
+    assert "◀──" not in in_kit(kit, *words).stdout
+    assert [one["transcript"] for one in json.loads((kit / "results.json").read_text())["checks"]] == [[], []]
+    done = in_kit(kit, *words, "--draw")
+    assert done.returncode == 0
+    assert "◀── FIN (the end)" in done.stdout
+    assert (kit / "runs" / "latest" / "report.html").read_text(encoding="utf-8").count("<svg") == 2
+    client = in_kit(kit, "check", "7", "--solution", "-k", "shows-a-line", "--draw").stdout
+    assert "host" in client
+
+
 def test_json_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     done = lab("check", "1", "--solution", "-k", "listens", "--json", str(tmp_path / "no" / "folder" / "out.json"))
     assert done.returncode == 2

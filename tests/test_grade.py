@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, ROOT, SOLUTIONS, lab
+from support import PATIENCE, ROOT, SOLUTIONS, cluster, lab
 
 from harness.classroom.batch import reference_modules
 from harness.classroom.hidden import read_hidden
@@ -121,6 +122,41 @@ def test_a_grading_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.slow
+def test_two_workers_of_a_cluster_grade_a_class_and_one_that_dies_costs_nobody_a_mark(tmp_path: Path) -> None:
+    source = write_class(tmp_path / "class", {f"s{number}": CLASS["ann"] for number in range(4)})
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "grade",
+        str(source),
+        "--labs",
+        "1",
+        *trusting,
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    with cluster(2) as (scheduler, workers), subprocess.Popen([*words, "--scheduler", scheduler], cwd=ROOT) as grading:
+        limit = time.monotonic() + 6 * PATIENCE
+        while not _lines(tmp_path / "out" / JOURNAL) and time.monotonic() < limit:
+            time.sleep(0.01)  # polls a file of another process
+        workers[1].kill()  # it grades one, and one waits for it
+        assert _lines(tmp_path / "out" / JOURNAL) < 4
+        assert grading.wait(6 * PATIENCE) == 0
+    marks = graded(tmp_path / "out")
+    assert {name: one["total"] for name, one in marks.items()} == dict.fromkeys(("s0", "s1", "s2", "s3"), WHOLE)
+    assert _lines(tmp_path / "out" / JOURNAL) == 4
+
+
+def test_a_time_that_is_over_is_no_zero(tmp_path: Path) -> None:
+    source = write_class(tmp_path / "class", {"ann": CLASS["ann"]})
+    grade(source, "-o", tmp_path / "out", "--seconds", "0.3", status=1)
+    mark = graded(tmp_path / "out")["ann"]["labs"]["1"]
+    assert (mark["points"], mark["state"]) == (None, "to be looked at")
+    assert re.fullmatch(r"the time was over when \d+ of 27 checks were made", mark["reason"])
 
 
 HIDDEN = '''

@@ -2,7 +2,7 @@
 
 Of the checks those are made that the mutant names, and what they need; that no other check meets it first is told by
 `mutation.py --seeded`, by hand. For one mutant of each check the script that shows the fault by hand is run as well:
-against the mutant, and against the solution.
+against the mutant, and against the solution. What is told of the most frequent faults is compared with golden/*.txt.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from golden import Fault, load_faults, steady, told
 from mutants.catalogue import PROGRAMS, SOLUTIONS, Mutant, load_mutants
 from mutation import FILES, PYTHON, command_of, equivalents, first_to_fail, mutations
 
@@ -27,6 +28,7 @@ TRIES = 2  # some faults show by chance: which thread runs first, how much a ker
 DEFAULT_ADDRESS, DEFAULT_SERVER, DEFAULT_PORT = "has-default-address", "has-default-server", 5555
 MUTANTS = load_mutants()
 CHATS = [lab.number for lab in load_course().labs if lab.kind == "chat"]
+FAULTS = {fault.mutant: fault for fault in load_faults()}
 EXEMPLARS = {mutant.caught_by[0]: mutant for mutant in reversed(MUTANTS)}  # the first mutant of each check
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere some checks only hope to catch a mutant")
@@ -44,14 +46,25 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     assert verdict.status is Status.FAIL, verdict.message
     assert verdict.id in mutant.caught_by, verdict.message
     assert verdict.clause == mutant.seen_as or verdict.id != mutant.caught_by[0], verdict.message
+    if str(mutant) in FAULTS:
+        expect_golden(FAULTS[str(mutant)], told(verdict, program, FAULTS[str(mutant)]))
     if EXEMPLARS.get(verdict.id) == mutant:
         script = write_script(verdict, lab.kind, command_of(program), tmp_path)
         with ThreadPoolExecutor(1 if uses_default_port(script) else 2) as threads:
             shown = threads.submit(run_until_it_fails, hurried(script, tmp_path), program)
             gone = threads.submit(run_by_hand, script, SOLUTIONS / program.name)
-        told = shown.result().stdout + shown.result().stderr
-        assert (shown.result().returncode, "The fault shows:" in told) == (1, True), told
+        said = shown.result().stdout + shown.result().stderr
+        assert (shown.result().returncode, "The fault shows:" in said) == (1, True), said
         assert gone.result().returncode == 0, f"it blames the solution: {gone.result().stdout}{gone.result().stderr}"
+
+
+def expect_golden(fault: Fault, text: str) -> None:
+    """Expect that a student is told what was read and found good (`golden.py` writes it down anew)."""
+    read = fault.path.read_text(encoding="utf-8")
+    if fault.varies:
+        assert set(steady(read, varies=True)) <= set(text.splitlines()), text
+    else:
+        assert steady(text, varies=False) == steady(read, varies=False)
 
 
 def hurried(script: Path, folder: Path) -> Path:

@@ -25,7 +25,21 @@ ARROWS = {
     "trace": {"wire", "launch"},
     "capture": {"trace", "wire", "launch"},
     "classroom": {"checks", "launch", "course", "report"},
-    "commands": {"classroom", "checks", "load", "capture", "trace", "wire", "launch", "course", "report"},
+    "seen": {"trace", "load", "wire", "launch", "course", "report"},
+    "site": {"course"},
+    "commands": {
+        "site",
+        "seen",
+        "classroom",
+        "checks",
+        "load",
+        "capture",
+        "trace",
+        "wire",
+        "launch",
+        "course",
+        "report",
+    },
 }
 
 

@@ -84,6 +84,7 @@ def whole(kit: Path) -> Path:
     """A copy of the kit that has all that a release is made of."""
     for name in BESIDE:
         shutil.copy(ROOT / name, kit / name)
+    shutil.copytree(ROOT / "notebooks", kit / "notebooks")
     return kit
 
 
@@ -135,7 +136,7 @@ def test_an_answer_that_is_planted_is_found_and_nothing_is_written(whole: Path, 
 
 
 def test_it_has_what_a_student_needs_and_nothing_else(files: dict[str, str]) -> None:
-    assert {name.partition("/")[0] for name in files} == {*BESIDE, "README.md", "harness", "labs"}
+    assert {name.partition("/")[0] for name in files} == {*BESIDE, "README.md", "harness", "labs", "notebooks"}
     for file in COURSE.files:
         assert files[f"labs/{file}"] == files[f"{GIVEN}/{file}"] == pristine(file)
     handouts = {f"labs/{lab.handout}" for lab in COURSE.labs}
@@ -162,6 +163,7 @@ def dirt(kit: Path) -> None:
         "harness/classroom/intake.py",
         ".git/config",
         "tests/mutants/lab1.toml",
+        "notebooks/predictions.txt",
         "INSTRUCTORS.md",
     ):
         (kit / name).parent.mkdir(parents=True, exist_ok=True)
@@ -344,7 +346,7 @@ def verbs(told: str) -> set[str]:
 
 def test_help_tells_only_what_is_there(copy: Path) -> None:
     here, whole = verbs(in_kit(copy, "--help").stdout), verbs(lab("--help").stdout)
-    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde", "similarity"}
+    assert whole - here == {"demo", "test", "build", "release", "grade", "export", "autograde", "similarity", "site"}
     assert here >= {"check", "watch", "diff", "hint", "reset", "bench", "doctor"}
     for verb in here:
         assert "solution" not in in_kit(copy, verb, "--help").stdout

@@ -7,17 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support import PATIENCE, ROOT, serving
+from support import PATIENCE, ROOT, cluster, serving
 from test_load_echo import echo
 
 from harness.launch import Command, processes
@@ -141,37 +138,6 @@ def test_more_clients_than_descriptors_are_told_with_the_remedy() -> None:
         pytest.skip("this machine has no limit")
     with Local(1) as generators, pytest.raises(CannotLoad, match=r"may have \d+ descriptors .* more generators"):
         generators.run(EchoLoad(hard), at(("127.0.0.1", 1)), lambda: None)
-
-
-@contextmanager
-def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """Start a Dask scheduler and workers, each a process of its own, on loopback alone."""
-    pytest.importorskip("distributed", reason="the package distributed is not installed")
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT))
-        return started[-1]
-
-    local = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-    try:
-        scheduler = start("dask_scheduler", *local, "--port", "0", "--no-show", "--no-jupyter")
-        assert scheduler.stdout is not None
-        address = next(word for line in scheduler.stdout for word in line.split() if word.startswith("tcp://"))
-        threading.Thread(target=scheduler.stdout.read, daemon=True).start()
-        for _ in range(workers):
-            words = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
-            worker = start("dask_worker", address, *local, *words)
-            assert worker.stdout is not None
-            assert any("Registered to" in line for line in worker.stdout)
-            threading.Thread(target=worker.stdout.read, daemon=True).start()
-        yield address, started[1:]
-    finally:
-        for process in started:
-            process.kill()
-        for process in started:
-            process.wait()
 
 
 def test_two_workers_of_a_cluster_make_one_load_and_one_that_dies_is_reported() -> None:

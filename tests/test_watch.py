@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import PATIENCE, SOLUTIONS, children_of, in_kit, lab_of
 
-from harness.commands.watch import _is_save
+from harness.commands.saves import _is_save
 from harness.course.stubs import fill
 from harness.launch.processes import state
 

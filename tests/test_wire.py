@@ -330,7 +330,7 @@ def test_a_line_is_expected_by_its_form(stage: Stage) -> None:
         b"13 \xff",
     )
     fault = faulted(lambda: ann.expect_line(rb".*", "any line"))
-    assert (fault.what, fault.received) == ("ann got 6 bytes without the end of a line within 0 s", b"14 bye")
+    assert (fault.what, fault.received) == ("ann got 6 bytes without the end of a line (LF) within 0 s", b"14 bye")
 
 
 def test_nothing_is_expected_up_to_now(stage: Stage, gate: Gate) -> None:

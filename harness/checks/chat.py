@@ -44,7 +44,7 @@ def parse(raw: bytes, who: str) -> Line:
     if found := CONTROL.search(text):
         raise Fault(
             f"{who} got a line with the control character U+{ord(found[0]):04X}",
-            expected=form[3].decode("utf-8", "backslashreplace")[: found.start()] + "\ufffd",
+            expected=CONTROL.sub("\ufffd", text),
             received=raw,
             why="Whatever reaches a terminal can command it: move its cursor, clear it, change its title.",
         )

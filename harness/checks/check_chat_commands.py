@@ -134,7 +134,7 @@ def check_whispers_in_any_case(server: Subject) -> None:
 @check(
     "C4",
     "`no-such-user` (its text contains the name asked for)",
-    "Not found is a refusal to the sender; a client without a name is nobody.",
+    "First look whether there is a name, and a text (`usage`); then who has that name. A client without one is nobody.",
     needs=("whispers",),
 )
 def check_refuses_whispers(server: Subject) -> None:

@@ -22,7 +22,11 @@ TRIES = 200
 WHILE = 1.7  # seconds since the start, after which the clock shows another time
 
 
-@check("C2", ASKED, "Whatever happens to a client goes through the room: what does the room tell one that enters?")
+@check(
+    "C2",
+    ASKED,
+    "enter() tells it, as_line() makes the line: `[HH:MM:SS] [SERVER] ` before the text, and an LF behind it.",
+)
 def check_asks_for_a_name(server: Subject) -> None:
     """Whoever connects is asked for a username, in a line of the form `[HH:MM:SS] [SERVER] ...`."""
     visit(server, "ann").expect_prompt("A client has to know that it is its turn to speak.")
@@ -183,7 +187,9 @@ def check_names_are_unique(server: Subject) -> None:
     cat = visit(server, "cat")
     for name in ("ann", "Ann", "ANN", "bOb"):
         cat.say(name)
-        cat.expect_refusal("name-taken", why="Two that differ in case alone could be taken for each other.")
+        same = name in ("ann", "bob")
+        why = "Two of one name" if same else "Two that differ in case alone"
+        cat.expect_refusal("name-taken", why=f"{why} could be taken for each other.")
     cat.register()
     for guest in (ann, bob):
         guest.expect_joined("cat")
@@ -266,7 +272,7 @@ def check_nameless_leave_silently(server: Subject) -> None:
         eve = visit(server, "eve")
         eve.expect_prompt()
         eve.say("ann")
-        eve.expect_refusal("name-taken")
+        eve.expect_refusal("name-taken", why="ann is still here: somebody without a name who leaves frees no name.")
         if way == "/exit":
             eve.say("/exit")
             eve.expect_gone()

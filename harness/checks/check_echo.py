@@ -216,7 +216,7 @@ def check_says_nothing_and_leaves(server: Subject) -> None:
     """Clients that connect and leave without a word do no harm to the next one."""
     for _ in server.transcript.times(20):
         server.connect("ann").close()
-    server.serve_in_turn(5)
+    server.serve_in_turn(5, "ann came and went again and again, without a word: whoever comes then is served.")
 
 
 @check(

@@ -29,6 +29,7 @@ MOST_KEPT = 1 << 20  # bytes
 ONE_READ = 1 << 20  # bytes that one recv() may bring on top of that, generously
 SMALL = 4096  # bytes of the receive buffer of a client that reads slowly or not at all
 PIECE = pattern(64 * 1024)
+SIP = pattern(2048)
 BOBS = b"".join(b"bob %03d " % number for number in range(32)) * 256  # as much, and nobody else's
 CLIENTS = 1060  # more than select() can watch
 
@@ -120,6 +121,9 @@ def check_slow_reader_delays_nobody(server: Subject) -> None:
     server.greet(bob)
     ann.send_until_stuck(pattern(MIB))
     server.greet(bob, "ann does not read, and that must not hold up bob, who was here before.")
+    dan = server.connect("dan", receive_buffer=SMALL)
+    dan.trickle_until_stuck(SIP, MIB // 4)
+    server.greet(bob, "dan does not read either, and that must not hold up bob.")
     server.greet(server.connect("cat"), "ann does not read, and that must not hold up cat, who has just come.")
     bob.exchange(pattern(MIB), "bob reads all the time: what is kept for ann must not be in his way.")
 

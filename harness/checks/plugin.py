@@ -17,10 +17,11 @@ from _pytest.runner import runtestprotocol
 
 from harness.checks.bench import Bench, Starter
 from harness.checks.beside import Beside
+from harness.checks.diagnosis.diagnose import from_traceback
 from harness.checks.mark import check_id, declaration
 from harness.checks.subject import Subject
 from harness.checks.tested import Tested
-from harness.checks.verdict import Blocked, Hindered, Status, Verdict, as_rows, compared
+from harness.checks.verdict import Blocked, Hindered, Status, Verdict, abridged, as_rows, compared
 from harness.checks.visitor import Visitor
 from harness.course import Lab, Step, load_course
 from harness.course.layout import LABS
@@ -39,6 +40,7 @@ class Run:
     step: Step | None = None
     any_model: bool = False
     seed: int = 0
+    draws: bool = False  # whether what was said is wanted of checks that hold as well
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     untold: list[str] = field(default_factory=list)  # the checks whose verdicts are still to be told, in order
     beside: Beside = field(default_factory=Beside)
@@ -58,6 +60,9 @@ class Run:
 
 
 BEYOND = "A program that takes without end would take it from everybody else on the machine, so it was ended (SIGKILL)."
+
+NOTHING_CAME = " got nothing within "
+MOST_ELSEWHERE = 3  # clients
 
 RUN = pytest.StashKey[Run]()
 TRANSCRIPT = pytest.StashKey[Transcript]()
@@ -246,6 +251,8 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         hint=step.other_hints.get(name, declared.hint),
     )
     if error is None:
+        if run.draws:
+            verdict.transcript, verdict.role = as_rows(item.stash[TRANSCRIPT]), _role(item)
         return verdict
     verdict.points = 0
     if isinstance(error, Blocked):
@@ -259,6 +266,7 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
         verdict.failed_after = round(transcript.since_began(error.moment), 6)
         if BENCH in item.stash:
             _describe_server(verdict, item.stash[BENCH])
+            verdict.elsewhere = _elsewhere(verdict, item.stash[BENCH])
     elif isinstance(error, Hindered | LaunchError):
         verdict.status, verdict.message = Status.ERROR, str(error)
     else:
@@ -268,6 +276,11 @@ def _verdict(item: pytest.Item, run: Run, error: BaseException | None) -> Verdic
     return verdict
 
 
+def _role(item: pytest.Item) -> str:
+    subjects = item.stash[BENCH].subjects if BENCH in item.stash else []
+    return subjects[-1].role if subjects else Subject.role
+
+
 def _describe_server(verdict: Verdict, bench: Bench) -> None:
     if bench.subjects:
         subject: Tested = bench.subjects[-1]
@@ -275,6 +288,7 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
         verdict.role, verdict.server = subject.role, program.describe_end()
         if program.status is not None:
             program.output.finish(1.0)
+        verdict.in_code = from_traceback(program.output.stderr.text(), program.command)
         verdict.output = "\n".join(
             text.strip("\n") for text in (program.output.stdout.text(), program.output.stderr.text()) if text.strip()
         )[-4000:]
@@ -285,6 +299,15 @@ def _describe_server(verdict: Verdict, bench: Bench) -> None:
             verdict.why = BEYOND
             verdict.expected = verdict.received = ""
             verdict.difference = None
+
+
+def _elsewhere(verdict: Verdict, bench: Bench) -> dict[str, str]:
+    """Return what came for others while somebody waited for something: it may have been meant for that one."""
+    if NOTHING_CAME not in verdict.message:
+        return {}
+    others = [peer for subject in bench.subjects if isinstance(subject, Subject) for peer in subject.peers]
+    came = {peer.name: peer.not_looked_at() for peer in others if not verdict.message.startswith(f"{peer.name} ")}
+    return {name: abridged(data) for name, data in list(came.items())[-MOST_ELSEWHERE:] if data}
 
 
 def _told(verdict: Verdict) -> str:

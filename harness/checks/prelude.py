@@ -374,6 +374,14 @@ class Peer:
             raise Fault(f"{self.name} could not send: {error}") from None
         self.socket.settimeout(PATIENCE)
 
+    def trickle_until_stuck(self, unit, limit):
+        for _ in range(limit // len(unit)):
+            self.try_to("send", lambda: self.socket.sendall(unit))
+            try:
+                self.wait_eaten(0.05)
+            except Fault:
+                return
+
     def expect_all_back(self, unit):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         data = (unit * (self.stuck_at // len(unit) + 1))[: self.stuck_at]

@@ -1,7 +1,9 @@
 """Making the checks of a lab against a program, once or several times, and what comes out."""
 
 import os
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from harness import results
 from harness.checks import plugin
 from harness.checks.beside import Beside
 from harness.checks.byhand import write_script
+from harness.checks.diagnosis.diagnose import point_out
 from harness.checks.plugin import RUN, Run
 from harness.checks.verdict import Status, Verdict
 from harness.course import Lab
@@ -28,6 +31,19 @@ NOT_NEEDED = (  # parts of pytest that cost time here and serve nothing
     "junitxml",
     "pastebin",
 )
+
+
+def within(seconds: float) -> Callable[[], AbstractContextManager[None]]:
+    """Return what stands around each check of a run (Run.around): so many seconds from now on it is interrupted."""
+    until = time.monotonic() + seconds
+
+    @contextmanager
+    def in_time() -> Iterator[None]:
+        if time.monotonic() > until:
+            raise KeyboardInterrupt
+        yield
+
+    return in_time
 
 
 class KitError(Exception):
@@ -98,6 +114,7 @@ def _merged(made: list[Verdict], majority: bool) -> Verdict:
 
 def write_results(run: Run, verdicts: list[Verdict], folder: Path, target: str) -> dict[str, Any]:
     """Write results.json, and a script for each failure, into the folder of the run; return the results."""
+    point_out(verdicts, run.starter.command, run.starter.tier)
     for verdict in verdicts:
         if verdict.status is Status.FAIL and verdict.script:
             verdict.by_hand = write_script(verdict, run.lab.kind, run.starter.command, folder).name

@@ -43,11 +43,13 @@ class Verdict:
     difference: int | None = None  # the place of the first byte that differs
     failed_after: float | None = None  # seconds, on the clock of the transcript
     why: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)  # what had come by then for others, who had not read it
     hint: str = ""
     role: str = "server"  # what the program under test is: "server" or "client"
     limit: str = ""  # the limit beyond which the program went, so that it was ended
     server: str = ""  # how the program ended, or that it runs
     output: str = ""  # the end of what it printed
+    in_code: list[dict[str, Any]] = field(default_factory=list)  # file, line, code, and what it says of the failure
     by_hand: str = ""  # the script that shows the fault, in the folder of the run
     transcript: list[dict[str, Any]] = field(default_factory=list)
     script: list[str] = field(default_factory=list, repr=False)

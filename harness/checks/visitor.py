@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ AT_ONCE = 1.0  # seconds to end, from C8
 WAITS = 2.0  # seconds for the server's close, from C8
 GRACE = 0.5  # seconds: no check is about hundredths of them
 STUCK = 0.1  # seconds in which nothing more of what was typed is taken
+ENDED_WELL = (0,)  # exit statuses
 CAN_INTERRUPT = os.name == "posix"
 USER = "user"  # the lane of what is typed and shown
 
@@ -122,6 +124,11 @@ class Visitor(Tested):
     def accept(self) -> Peer:
         """Accept its connection; return the server's end of it."""
         self.transcript.act("host.accept()")
+        self.host = Peer("host", self, self.transcript, self.patience, accepted=self.accept_socket())
+        return self.host
+
+    def accept_socket(self) -> socket.socket:
+        """Accept its connection; return the socket."""
         assert self.listener is not None
         deadline = self.patience.deadline(CONNECT_PATIENCE)
         sock = self.listener.accept(deadline.remaining, lambda: self.program.status is None)
@@ -136,8 +143,7 @@ class Visitor(Tested):
                 why="The program is told where the server is by --host and --port.",
             )
         self._local = sock.getpeername()
-        self.host = Peer("host", self, self.transcript, self.patience, accepted=sock)
-        return self.host
+        return sock
 
     # What a user does
 
@@ -205,6 +211,16 @@ class Visitor(Tested):
         end = self._wait_shown(lambda printed: _end_of(line, printed, self._shown), line, why)
         self.transcript.record(USER, Kind.RECEIVE, line + b"\n")
         self._shown, self._heard = end, self.program.output.stderr.total
+
+    def expect_line_with(self, *words: bytes) -> None:
+        """Expect a line on its standard output, behind what was expected before, that has these words in this order."""
+        pattern = re.compile(rb"[^\n]*".join(map(re.escape, words)) + rb"[^\n]*\n")
+
+        def found(printed: bytearray) -> int:
+            return match.end() if (match := pattern.search(printed, self._shown)) else -1
+
+        self._shown = self._wait_shown(found, b" ... ".join(words), "")
+        self.transcript.record(USER, Kind.RECEIVE, b" ... ".join(words) + b"\n")
 
     def expect_shown_harmless(self, before: bytes, after: bytes, why: str = "") -> None:
         """Expect that one line shows both words, and between them nothing that commands a terminal."""

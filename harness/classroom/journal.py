@@ -26,19 +26,20 @@ def identity_of(task: Task) -> dict[str, Any]:
     """Return what a task's result depends on: where two are equal, so are the results, as far as programs repeat."""
     return {
         "hand-in": task.key,
-        "lab": task.lab.number,
-        "files": _digest(task.files),
+        "part": f"lab{task.lab.number:02}",
+        "files": digest_of(task.files),
         "seed": task.seed,
         "tier": task.tier,
         "rounds": task.rounds,
         "rule": "majority" if task.majority else "all",
-        "hidden checks": _digest(task.hidden.files),
-        "points and limits": _digest({"lab": repr((task.hidden.added_to(task.lab).steps, task.lab.limits)).encode()}),
+        "hidden checks": digest_of(task.hidden.files),
+        "points and limits": digest_of({"lab": repr((task.hidden.added_to(task.lab).steps, task.lab.limits)).encode()}),
         "kit": kit_digest(),
     }
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """Return a digest of files' names and contents."""
     whole = hashlib.sha256()
     for name, content in sorted(files.items()):
         whole.update(f"{len(name.encode())} {name} {len(content)} ".encode())
@@ -51,7 +52,7 @@ def kit_digest() -> str:
     """Return a digest of the checks and of all that they are made with."""
     harness = CHECKS.parent
     files = [path for part in MACHINERY for path in (harness / part).rglob("*.py")]
-    return _digest({str(path.relative_to(harness.parent)): path.read_bytes() for path in [*files, PROTOCOL]})
+    return digest_of({str(path.relative_to(harness.parent)): path.read_bytes() for path in [*files, PROTOCOL]})
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._done: dict[tuple[str, int], Entry] = {}
+        self._done: dict[tuple[str, str], Entry] = {}
         self._file: IO[bytes] | None = None
 
     @contextmanager
@@ -92,48 +93,49 @@ class Journal:
         with suppress(ValueError, KeyError, TypeError):  # a line that cannot be read is a task that is not done
             told = json.loads(line)
             entry = Entry(told["identity"], told["file"], told["digest"])
-            self._done[entry.identity["hand-in"], entry.identity["lab"]] = entry
+            self._done[entry.identity["hand-in"], entry.identity["part"]] = entry
 
     def known(self, identity: Identity) -> dict[str, Any] | None:
         """Return the results of a task that is done already, None if it is not, or was another one."""
-        entry = self._done.get((identity["hand-in"], identity["lab"]))
+        entry = self._done.get((identity["hand-in"], identity["part"]))
         if entry is None or entry.identity != identity:
             return None
         try:
             content = (self.folder / entry.file).read_bytes()
         except OSError:
             return None
-        return json.loads(content) if _digest({"": content}) == entry.digest else None
+        return json.loads(content) if digest_of({"": content}) == entry.digest else None
 
     def file_of(self, identity: Identity) -> str:
         """Return the file with the results of a task that is done."""
-        return self._done[identity["hand-in"], identity["lab"]].file
+        return self._done[identity["hand-in"], identity["part"]].file
 
     def changed(self, identity: Identity) -> list[str]:
         """Return the names of what has changed since a task was done; [] if it was never done."""
-        entry = self._done.get((identity["hand-in"], identity["lab"]))
+        entry = self._done.get((identity["hand-in"], identity["part"]))
         return [name for name in identity if entry and entry.identity.get(name) != identity[name]]
 
     @property
     def seed(self) -> int | None:
         """The seed of what was graded last; None if nothing was."""
-        return next((int(entry.identity["seed"]) for entry in reversed(self._done.values())), None)
+        entries = reversed(self._done.values())
+        return next((int(entry.identity["seed"]) for entry in entries if "seed" in entry.identity), None)
 
     def add(self, identity: Identity, outcome: dict[str, Any]) -> str:
         """Keep the results of a task; return their file. When this returns, they outlive whatever happens."""
         assert self._file is not None
         folder = self.folder / RESULTS / identity["hand-in"]
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"lab{identity['lab']:02}.json"
+        path = folder / f"{identity['part']}.json"
         text = json.dumps(outcome, indent=1, ensure_ascii=False) + "\n"
         results.write_whole(path, text)
         file = str(path.relative_to(self.folder))
-        entry = Entry(dict(identity), file, _digest({"": path.read_bytes()}))
+        entry = Entry(dict(identity), file, digest_of({"": path.read_bytes()}))
         line = json.dumps({"identity": entry.identity, "file": entry.file, "digest": entry.digest}) + "\n"
         self._file.write(line.encode())
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._done[identity["hand-in"], identity["lab"]] = entry
+        self._done[identity["hand-in"], identity["part"]] = entry
         return file
 
 

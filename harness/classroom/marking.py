@@ -9,31 +9,34 @@ from harness import __version__
 from harness.classroom.batch import Batch, Graded, needs_again
 from harness.classroom.hidden import STEP
 from harness.classroom.intake import HandIn, Student
+from harness.classroom.interop import lab_of, mark_of
 from harness.classroom.policy import Policy
 from harness.course import Lab
-from harness.launch.tiers import PLAIN
-from harness.marks import CheckInfo, CheckMark, Class, LabInfo, LabMark, State, StudentMark
-
-WEAK_TIER = (
-    "Programs ran in the tier plain, which does not keep them from anything: what they could reach, and so the marks, "
-    "are not to be relied on."
-)
+from harness.marks import CheckInfo, CheckMark, Class, InteropMap, LabInfo, LabMark, State, StudentMark
 
 
-def class_of(batch: Batch, graded: Sequence[Graded], policy: Policy, titles: Mapping[str, str]) -> Class:
+def class_of(
+    batch: Batch,
+    graded: Sequence[Graded],
+    policy: Policy,
+    titles: Mapping[str, str],
+    interop: InteropMap | None = None,
+) -> Class:
     """Return the marks of a class; `titles` are those of the checks, by their ids."""
     order = batch.order
     by_hand_in: dict[str, list[Graded]] = {}
     for one in graded:
         by_hand_in.setdefault(one.hand_in.key, []).append(one)
     labs = tuple(_info(lab, batch, policy, titles) for lab in order.labs)
+    if interop and policy.together.points:
+        labs = (*labs, lab_of(policy.together.points))
     students = [
-        _student(hand_in, student, by_hand_in.get(hand_in.key, []), batch, policy, labs)
+        _student(hand_in, student, by_hand_in.get(hand_in.key, []), batch, policy, labs, interop)
         for hand_in in batch.intake.counting
         for student in hand_in.students or (Student(name=hand_in.origin),)
     ]
     students += [_missing(student, batch, policy, labs) for student in batch.intake.missing]
-    notes = [*batch.intake.notes, *([WEAK_TIER] if order.tier == PLAIN else [])]
+    notes = [*batch.intake.notes, *(interop.notes if interop else ())]
     return Class(
         title=policy.title or "A class",
         when=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -45,6 +48,7 @@ def class_of(batch: Batch, graded: Sequence[Graded], policy: Policy, titles: Map
         labs=labs,
         students=tuple(sorted(students, key=lambda one: (one.name.casefold(), one.key))),
         notes=tuple(notes),
+        interop=interop,
     )
 
 
@@ -66,12 +70,18 @@ def _student(
     batch: Batch,
     policy: Policy,
     labs: Sequence[LabInfo],
+    interop: InteropMap | None,
 ) -> StudentMark:
     of_lab = {one.lab.number: one for one in graded}
     marks = {}
     for info in labs:
         one = of_lab.get(info.number)
-        mark = _unreadable(hand_in, info) if hand_in.status != "ok" else _lab_mark(hand_in, one, info, policy)
+        if hand_in.status != "ok":
+            mark = _unreadable(hand_in, info)
+        elif interop and info.collective:
+            mark = mark_of(interop, hand_in.key, info.max_points)
+        else:
+            mark = _lab_mark(hand_in, one, info, policy)
         marks[info.number] = _decided(mark, student, hand_in.key, info, policy)
     several = len(hand_in.students) > 1
     return StudentMark(

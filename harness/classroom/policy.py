@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.course import Lab
 from harness.errors import UsageError
+from harness.marks import TOGETHER
 
 OVERRIDES = ("student", "lab", "points", "reason")
 EXAMPLE = """title = "Computer networks"
@@ -24,6 +25,10 @@ grace = 10          # minutes after the deadline that cost nothing
 per_day = 10        # percent of a lab's points for each day that has begun
 at_most = 50        # percent, however late
 deadlines.6 = 2026-12-01T23:59:00+01:00
+
+[interop]           # everybody's client of lab 7 with everybody's chat server
+points = 10         # in the total: half for the client, half for the server
+partners = 15       # how many are drawn for each; without it everybody, in a large class 15
 """
 
 
@@ -66,6 +71,14 @@ class Late:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What it is worth that one's programs get on with those of others."""
+
+    points: float = 0.0  # 0: nothing, and the map is made only if it is asked for
+    partners: int | None = None  # who are drawn for each; 0: everybody; None: as many as is sensible
+
+
+@dataclass(frozen=True)
 class Override:
     """A mark that the instructor has given by hand; it stays, whatever is graded again."""
 
@@ -80,6 +93,7 @@ class Policy:
     title: str = ""
     weights: Mapping[int, float] = field(default_factory=dict)
     late: Late = field(default_factory=Late)
+    together: Together = field(default_factory=Together)
     overrides: Mapping[tuple[str, int], Override] = field(default_factory=dict)  # by the student and the lab
 
     def weight(self, lab: Lab, most: float) -> float:
@@ -98,9 +112,9 @@ def _aware(moment: datetime) -> datetime:
 def read_policy(file: Path | None, overrides: Path | None, labs: Mapping[int, Lab]) -> Policy:
     """Read a course file and a table of overrides; raise UsageError with the place of what is wrong."""
     told = _read_course(file) if file else {}
-    if unknown := set(told) - {"title", "weights", "late"}:
+    if unknown := set(told) - {"title", "weights", "late", "interop"}:
         raise UsageError(
-            f"{file}: there is no {min(unknown)!r}; it has title, [weights] and [late], such as:\n{EXAMPLE}"
+            f"{file}: there is no {min(unknown)!r}; it has title, [weights], [late] and [interop], such as:\n{EXAMPLE}"
         )
     weights = {
         _lab(number, labs, file): _number(value, f"{file}: the weight of lab {number}")
@@ -110,7 +124,8 @@ def read_policy(file: Path | None, overrides: Path | None, labs: Mapping[int, La
         title=str(told.get("title", "")),
         weights=weights,
         late=_late(told.get("late", {}), labs, file),
-        overrides=_read_overrides(overrides, labs) if overrides and overrides.exists() else {},
+        together=_together(told.get("interop", {}), file),
+        overrides=_read_overrides(overrides, {TOGETHER: None, **labs}) if overrides and overrides.exists() else {},
     )
 
 
@@ -138,7 +153,17 @@ def _late(told: Mapping[str, Any], labs: Mapping[int, Lab], file: Path | None) -
     return Late(deadlines, **numbers)
 
 
-def _lab(number: str, labs: Mapping[int, Lab], file: Path | None) -> int:
+def _together(told: Mapping[str, Any], file: Path | None) -> Together:
+    known = {"points", "partners"}
+    if unknown := set(told) - known:
+        raise UsageError(f"{file}: [interop] has no {min(unknown)!r}; it has {', '.join(sorted(known))}")
+    partners = told.get("partners")
+    if partners is not None and (isinstance(partners, bool) or not isinstance(partners, int) or partners < 0):
+        raise UsageError(f"{file}: partners is a whole number, 0 for everybody; not {partners!r}")
+    return Together(_number(told.get("points", 0), f"{file}: points of [interop]"), partners)
+
+
+def _lab(number: str, labs: Mapping[int, object], file: Path | None) -> int:
     if not number.isdecimal() or int(number) not in labs:
         raise UsageError(f"{file}: there is no lab {number}; the labs are {', '.join(map(str, labs))}")
     return int(number)
@@ -150,7 +175,7 @@ def _number(value: object, what: str) -> float:
     return float(value)
 
 
-def _read_overrides(file: Path, labs: Mapping[int, Lab]) -> dict[tuple[str, int], Override]:
+def _read_overrides(file: Path, labs: Mapping[int, object]) -> dict[tuple[str, int], Override]:
     found = {}
     text = file.read_text(encoding="utf-8-sig")
     for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):

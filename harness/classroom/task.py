@@ -34,10 +34,6 @@ class Task:
     seconds: float = 900.0  # after which no further check is begun
 
 
-class _Over(KeyboardInterrupt):
-    """The time is over."""
-
-
 def grade(task: Task) -> dict[str, Any]:
     """Make the checks, and once more if the harness failed in one of them.
 
@@ -57,7 +53,7 @@ def _grade_once(task: Task, until: float) -> dict[str, Any]:
     from harness.checks.plugin import Run
 
     lab = task.hidden.added_to(task.lab)
-    with _laid_out(task.files) as folder, _laid_out(task.hidden.files) as hidden:
+    with laid_out(task.files) as folder, laid_out(task.hidden.files) as hidden:
         command = python_program(folder / lab.program)
         limits = Limits().with_values(lab.limits)
         try:
@@ -70,16 +66,11 @@ def _grade_once(task: Task, until: float) -> dict[str, Any]:
 
 def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
     from harness.checks.byhand import script_of
-    from harness.checks.run import KitError, make_checks, merge, outcome_of
+    from harness.checks.diagnosis.diagnose import point_out
+    from harness.checks.run import KitError, make_checks, merge, outcome_of, within
     from harness.checks.verdict import Status
 
-    @contextmanager
-    def in_time() -> Iterator[None]:
-        if time.monotonic() > until:
-            raise _Over
-        yield
-
-    run.around = in_time
+    run.around = within(until - time.monotonic())
     made, over, error = [], False, ""
     try:
         for _ in range(task.rounds):
@@ -90,6 +81,7 @@ def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
     except KitError as failed:
         error = str(failed)
     verdicts = merge(made, task.majority)
+    point_out(verdicts, run.starter.command, task.tier)
     command = Command(("python3", task.lab.program), Path())
     scripts = {}
     for verdict in verdicts:
@@ -100,7 +92,7 @@ def _made(task: Task, run: "Run", until: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
+def laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
     """Write files into a folder of their own, which everybody may read and which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hand-in-") as place:
         folder = Path(place)

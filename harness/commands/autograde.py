@@ -8,14 +8,13 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from harness.checks.bench import Starter
 from harness.checks.plugin import Run
-from harness.checks.run import KitError, make_checks
+from harness.checks.run import KitError, make_checks, within
 from harness.checks.verdict import Verdict
 from harness.classroom.exports import classroom50, gradescope, prairielearn
 from harness.classroom.exports.one import lab_info, lab_mark
@@ -161,12 +160,6 @@ def _checked(
     """Make the checks of a lab, and tell after each of them what there is; return what they come to."""
     started = time.monotonic()
 
-    @contextmanager
-    def within_time() -> Iterator[None]:
-        if time.monotonic() - started > seconds:
-            raise KeyboardInterrupt
-        yield
-
     made: dict[str, Verdict] = {}
 
     def come_to(why: str = "") -> tuple[LabInfo, LabMark]:
@@ -177,7 +170,7 @@ def _checked(
     print(f"lab {lab.number} in the tier {tier}, seed {seed}")
     try:
         with Starter(command, lab.kind, tier=tier, limits=limits_of(lab)) as starter:
-            run = Run(lab, starter, seed=seed, around=within_time)
+            run = Run(lab, starter, seed=seed, around=within(seconds))
 
             def note(_: Verdict) -> None:
                 made.update(run.verdicts)

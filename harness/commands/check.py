@@ -51,28 +51,41 @@ def examine(args: argparse.Namespace, lab: Lab, step: Step | None, around: Aroun
 
 def _examine(args: argparse.Namespace, lab: Lab, step: Step | None, starter: Starter, around: Around) -> int:
     from harness.checks.plugin import Run  # these imports take a while, in which the first servers start
-    from harness.checks.run import write_results
-    from harness.report.terminal import Progress, console, explain, say, summarise
+    from harness.report.terminal import Progress, console, draw, explain, say, summarise
 
     out = console(to_stderr=args.json == "-")
     if _is_own(args) and is_untouched(lab.program) and not args.keyword:
         program = shown(starter.command.folder / lab.program)
         say(out, f"{program} is still the untouched stub: begin with step {lab.number}.1.")
     seed = random.randrange(10**6) if args.seed is None else args.seed
-    run = Run(lab, starter, step, args.any_model, seed, around=around)
+    run = Run(lab, starter, step, args.any_model, seed, args.draw, around=around)
     verdicts = run_rounds(run, args.repeat, Progress(out), args.keyword, args.stop)
     if not verdicts:
         raise UsageError(f"no check of lab {lab.number} matches -k {args.keyword!r}")
-    folder = results.new_run(f"check-{lab.number}")
-    outcome = write_results(run, verdicts, folder, _target(args, starter))
+    folder, outcome, report = keep(run, verdicts, _target(args, starter), _is_progress(args))
     explain(out, outcome, shown(folder), f"`{LAB} check {lab.number} -k NAME`", args.explained)
     summarise(out, outcome)
-    if any(verdict.status is Status.FAIL for verdict in verdicts):
-        say(out, f"What failed, drawn: {shown(_write_report(outcome, folder))}")
-    if _is_progress(args):
-        _note_progress(lab, verdicts)
+    if args.draw:
+        draw(out, outcome)
+    if report:
+        say(out, f"{'All of them' if args.draw else 'What failed'}, drawn: {shown(report)}")
     _write_json(outcome, args.json)
     return status_of(verdicts)
+
+
+def keep(
+    run: "Run", verdicts: list[Verdict], target: str, is_progress: bool = True
+) -> tuple[Path, dict[str, Any], Path | None]:
+    """Write what came out into the folder of a run, and note the progress; return the folder, results and report."""
+    from harness.checks.run import write_results
+
+    folder = results.new_run(f"check-{run.lab.number}")
+    outcome = write_results(run, verdicts, folder, target)
+    failed = any(verdict.status is Status.FAIL for verdict in verdicts)
+    report = _write_report(outcome, folder) if failed or run.draws else None
+    if is_progress:
+        _note_progress(run.lab, verdicts)
+    return folder, outcome, report
 
 
 def _is_own(args: argparse.Namespace) -> bool:
@@ -142,14 +155,15 @@ def say_what_next(out: Any, step: Step | None, within: Lab | None = None) -> Non
     """Print which step comes next (None: all of a lab, or of all labs, hold), and where it begins."""
     from harness.report.terminal import say
 
+    say(out, what_next(step, within) + (f". A hint: {LAB} hint {step.id}" if step else ""))
+
+
+def what_next(step: Step | None, within: Lab | None = None) -> str:
+    """Say which step comes next, and where it begins."""
     if step is None:
-        say(out, f"All steps of {f'lab {within.number}' if within else 'all labs'} hold. Well done!")
-        return
+        return f"All steps of {f'lab {within.number}' if within else 'all labs'} hold. Well done!"
     place = todo_line(step)
-    say(
-        out,
-        f"Next: step {step.id}, {step.title}" + (f" ({place})" if place else "") + f". A hint: {LAB} hint {step.id}",
-    )
+    return f"Next: step {step.id}, {step.title}" + (f" ({place})" if place else "")
 
 
 def _write_json(outcome: dict[str, Any], target: str | None) -> None:

@@ -16,15 +16,16 @@ from typing import Any
 from harness.classroom.batch import Batch, Executor, Graded, Order
 from harness.classroom.hidden import read_hidden
 from harness.classroom.intake import Intake, load_roster, open_intake
+from harness.classroom.interop import CHAT, CLIENT, Interop
 from harness.classroom.journal import JOURNAL, Journal
 from harness.classroom.marking import class_of
-from harness.classroom.policy import OVERRIDES, read_policy
+from harness.classroom.policy import OVERRIDES, Together, read_policy
 from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
 from harness.course import load_course
 from harness.course.layout import LABS
 from harness.errors import UsageError
 from harness.launch.tiers import PLAIN
-from harness.marks import Class, class_from
+from harness.marks import Class, InteropMap, class_from
 from harness.report.marks.class_page import Extra, class_html
 from harness.report.marks.feedback import feedback_html, feedback_markdown
 from harness.report.marks.regrade import regrade_markdown
@@ -54,6 +55,11 @@ def grade(args: argparse.Namespace) -> int:
         limits_of(lab)  # now, not in the middle
     out = Path(args.output)
     policy = read_policy(args.course and Path(args.course), out / OVERRIDES_FILE, by_number)
+    wanted = args.interop or policy.together.points > 0
+    if wanted and not {CHAT, CLIENT} <= {lab.kind for lab in labs}:
+        raise UsageError(
+            "programs can meet where lab 7 and a chat (lab 4, 6, 8 or 9) are graded: name them with --labs"
+        )
     _prepare(out, args.resume)
     with Journal(out).open() as journal:
         seed = args.seed if args.seed is not None else journal.seed
@@ -68,9 +74,11 @@ def grade(args: argparse.Namespace) -> int:
             hidden,
         )
         batch = Batch(_taken_in(args, out), order, journal)
-        graded = _graded(args, batch)
+        with _executor(args) as executor:
+            graded = _graded(batch, executor)
+            interop = _interop(batch, policy.together, executor) if wanted else None
         before = _read_grades(out)
-        marks = class_of(batch, graded, policy, _titles(graded))
+        marks = class_of(batch, graded, policy, _titles(graded), interop)
         handouts = os.path.relpath(LABS, out.resolve())
         took = time.monotonic() - began
         extra = Extra({}, handouts, "", (*policy.late.sentences,), took, args.workers or os.cpu_count() or 1)
@@ -113,12 +121,12 @@ def _taken_in(args: argparse.Namespace, out: Path) -> Intake:
     return open_intake(Path(args.folder), into, args.layout, roster, skip=skip)
 
 
-def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
+def _graded(batch: Batch, executor: Executor) -> list[Graded]:
     out, order = console(), batch.order
     hand_ins = len(batch.intake.counting)
     labs = ", ".join(str(lab.number) for lab in order.labs)
     say(out, f"{hand_ins} hand-ins ({batch.intake.layout}), lab {labs}; tier {order.tier}, seed {order.seed}.")
-    with _executor(args) as executor, progress(out, hand_ins * len(order.labs)) as step:
+    with progress(out, hand_ins * len(order.labs)) as step:
         step("")
         graded = batch.run(executor, step)
     if batch.kept:
@@ -126,6 +134,13 @@ def _graded(args: argparse.Namespace, batch: Batch) -> list[Graded]:
     for name, number in sorted(batch.changed.items()):
         say(out, f"Graded again, because of changes of the {name}: {number}.")
     return graded
+
+
+def _interop(batch: Batch, together: Together, executor: Executor) -> InteropMap | None:
+    interop = Interop(batch, together.partners)
+    with progress(console(), interop.receptions) as step:
+        step("")
+        return interop.run(executor, step)
 
 
 @contextmanager

@@ -5,10 +5,14 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from harness.commands.choose import LAB, shown
-from harness.course import load_course, stubs
+from harness.commands.extras import JUPYTER, SPHINX
+from harness.course import load_course, notebooks, stubs
 from harness.course.layout import LABS, ROOT
 
 TOOLS = {
@@ -24,6 +28,8 @@ def test(args: argparse.Namespace) -> int:
     """Run the kit's own tests; the arguments are pytest's."""
     import pytest
 
+    for extra in (JUPYTER, SPHINX):
+        extra.install("test")
     os.chdir(ROOT)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     workers = 2 * (os.cpu_count() or 1)  # many tests wait for what does not come
@@ -32,16 +38,37 @@ def test(args: argparse.Namespace) -> int:
 
 def build(args: argparse.Namespace) -> int:
     """Make the stubs, or say whether they are what the solutions give."""
-    differing = stubs.differing()
+    differing, changed = stubs.differing(), notebooks.differing()
     if args.check:
         for file in differing:
             print(f"{shown(LABS / file)} is not what the solution gives")
-        print("labs/ and solutions/ agree" if not differing else f"`{LAB} build` makes the stubs anew")
-        return int(bool(differing))
+        for source in changed:
+            print(f"{shown(notebooks.notebook_of(source))} is not what {shown(source)} gives")
+        good = "labs/ and solutions/ agree, and so do the notebooks and their sources"
+        print(good if not differing + changed else f"`{LAB} build` makes anew what differs")
+        return int(bool(differing + changed))
     for file in load_course().files:
         kept = stubs.put_stub(file)
         if file in differing:
             print(f"{shown(LABS / file)} made" + (f"; the old one is kept as {shown(kept)}" if kept else ""))
+    return _build_notebooks(changed)
+
+
+def _build_notebooks(changed: Sequence[Path]) -> int:
+    """Run the notebooks whose sources have changed; 1 where a claim of theirs does not hold here."""
+    if not changed:
+        return 0
+    from harness.commands.notebook import build as build_notebook
+
+    JUPYTER.install("build")
+    failed = import_module("nbclient.exceptions").CellExecutionError
+    for source in changed:
+        try:
+            build_notebook(source)
+        except failed as error:
+            print(f"{shown(source)} does not run to its end: {error.ename}: {error.evalue}")
+            return 1
+        print(f"{shown(notebooks.notebook_of(source))} made")
     return 0
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from harness.commands.choose import LAB, lab_and_step, need_stubs, next_step, program_of, shown, todo_line
-from harness.course import load_course
+from harness.course import Step, load_course
 from harness.course.layout import LABS
 from harness.course.progress import load_progress
 from harness.course.stubs import put_stub
@@ -89,15 +89,20 @@ def hint(args: argparse.Namespace) -> int:
         step = load_course().step(args.step)
     except KeyError as error:
         raise UsageError(str(error.args[0])) from None
-    progress = load_progress()
-    shown_so_far = min(progress.hints.get(step.id, 0) + 1, len(step.hints))
-    for number, text in enumerate(step.hints[:shown_so_far], start=1):
+    hints, left = one_more_hint(step)
+    for number, text in enumerate(hints, start=1):
         print(f"{number}. {text}")
-    left = len(step.hints) - shown_so_far
     print(f"({left} more: {LAB} hint {step.id})" if left else "(That was the last hint. The handout tells the rest.)")
-    progress.hints[step.id] = shown_so_far
-    progress.save()
     return 0
+
+
+def one_more_hint(step: Step) -> tuple[tuple[str, ...], int]:
+    """Return the hints of a step that were read already, with the next one; and how many are left."""
+    progress = load_progress()
+    number = min(progress.hints.get(step.id, 0) + 1, len(step.hints))
+    progress.hints[step.id] = number
+    progress.save()
+    return step.hints[:number], len(step.hints) - number
 
 
 def reset(args: argparse.Namespace) -> int:

@@ -1,26 +1,20 @@
 """`lab watch`: the step at which a student is, checked at every save."""
 
-import _thread
 import argparse
 import ast
-import signal
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Protocol
 
-from harness.commands.choose import LAB, next_step, shown, todo_line, whole_lab
-from harness.course import Lab
+from harness.commands.choose import next_step, shown, todo_line, whole_lab
+from harness.commands.saves import Saves
+from harness.course import Lab, Step
 from harness.course.layout import LABS
 from harness.errors import UsageError
 
-SAVED: Any = getattr(signal, "SIGUSR1", None) or getattr(signal, "SIGBREAK", None)  # the latter on Windows
-GROUPED, QUIET, LOOK = 200, 50, 100  # milliseconds: a save is over after QUIET ones, or after GROUPED in all
-DELICATE = {"__init__", "__enter__", "__exit__", "close", "hand_on", "_fill"}  # functions
+Around = Callable[[], AbstractContextManager[None]]
 LARGEST = 1 << 20  # bytes of a file that is compiled before it is run
 
 
@@ -28,49 +22,120 @@ def watch(args: argparse.Namespace) -> int:
     """Make the checks of the step at which a student is whenever a file is saved, until Ctrl-C."""
     if args.lab is not None:
         whole_lab(args.lab)
+    if args.tui:
+        from harness.commands.watch_tui import watch_in_panes
+
+        return watch_in_panes(args)
     with Saves(LABS, args.poll) as saves:
         import harness.checks.run  # noqa: F401 - now, since an import is not to be cut short
         from harness.launch.program import end_what_is_left
-        from harness.report.terminal import console, say
 
-        out = console()
-        say(out, f"Watching {shown(LABS)}: save a file there, and its step is checked. Ctrl-C ends it.")
+        voice = _voice(args)
+        voice.say(f"Watching {shown(LABS)}: save a file there, and its step is checked. Ctrl-C ends it.")
         while not saves.stopped:
             try:
-                _check_what_is_due(args, saves, out)
+                _check_what_is_due(args, saves, voice)
                 saves.wait()
             except KeyboardInterrupt:
                 end_what_is_left()
-                say(out, "\nStopped." if saves.stopped else "Saved again: the checks begin anew.")
+                voice.say("\nStopped." if saves.stopped else "Saved again: the checks begin anew.")
     return 0
 
 
-def _check_what_is_due(args: argparse.Namespace, saves: "Saves", out: Any) -> None:
+def _check_what_is_due(args: argparse.Namespace, saves: Saves, voice: "Voice") -> None:
     """Check the step that comes next, and the one after it, as long as they hold and no TODO is left in them."""
-    from harness.commands.check import examine, say_what_next
-    from harness.report.terminal import say, status_line
-
     saves.begin()
     while True:
         lab = whole_lab(args.lab)
         within = None if args.lab is None else lab
         step = next_step(within)
-        what = f"step {step.id}, {step.title}" if step else f"all of lab {lab.number}"
-        say(out, f"\n{datetime.now():%H:%M:%S}  {what}")
+        voice.begin(lab, step)
         try:
             if flaw := first_flaw(lab):
                 raise UsageError(flaw)
-            status = examine(args, lab, step, saves.cut_short)
+            status = voice.examine(lab, step, saves.cut_short)
         except UsageError as error:
             if not saves.is_fresh():  # pytest takes some interruptions for faults of its own
-                say(out, status_line(False, str(error)))
+                voice.complain(str(error))
             return
         ahead = next_step(within)
-        if step and ahead != step:
-            say(out, status_line(True, f"Step {step.id} holds."))
-        say_what_next(out, ahead, within)
+        voice.end(step, ahead, within)
         if status or ahead in (None, step) or todo_line(ahead):
             return
+
+
+class Voice(Protocol):
+    """Who tells the student how it goes."""
+
+    def say(self, text: str) -> None:
+        """Tell what happens."""
+
+    def begin(self, lab: Lab, step: Step | None) -> None:
+        """A step (None: all of a lab) is about to be checked."""
+
+    def examine(self, lab: Lab, step: Step | None, around: Around) -> int:
+        """Make the checks, each inside of `around`, and tell what comes of them; return the status."""
+
+    def complain(self, text: str) -> None:
+        """The checks cannot be made, for a reason that the student can do something about."""
+
+    def end(self, step: Step | None, ahead: Step | None, within: Lab | None) -> None:
+        """The checks were made: `ahead` is now the step that comes next, of all labs or `within` one."""
+
+
+def _voice(args: argparse.Namespace) -> Voice:
+    if args.events:
+        from harness.commands.watch_tui import Events
+
+        return Events()
+    return Printed(args)
+
+
+class Printed:
+    """Tells it line by line."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from harness.report.terminal import console
+
+        self._args, self._out = args, console()
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        from harness.report.terminal import say
+
+        say(self._out, text)
+
+    def begin(self, lab: Lab, step: Step | None) -> None:
+        """Print the time, and what it is."""
+        self.say(f"\n{datetime.now():%H:%M:%S}  {what_is_due(lab, step)}")
+
+    def examine(self, lab: Lab, step: Step | None, around: Around) -> int:
+        """Print verdicts and evidence."""
+        from harness.commands.check import examine
+
+        return examine(self._args, lab, step, around)
+
+    def complain(self, text: str) -> None:
+        """Print it behind a cross."""
+        self._mark(False, text)
+
+    def end(self, step: Step | None, ahead: Step | None, within: Lab | None) -> None:
+        """Print whether the step holds, and what comes next."""
+        from harness.commands.check import say_what_next
+
+        if step and ahead != step:
+            self._mark(True, f"Step {step.id} holds.")
+        say_what_next(self._out, ahead, within)
+
+    def _mark(self, good: bool, text: str) -> None:
+        from harness.report.terminal import say, status_line
+
+        say(self._out, status_line(good, text))
+
+
+def what_is_due(lab: Lab, step: Step | None) -> str:
+    """Say what is checked."""
+    return f"step {step.id}, {step.title}" if step else f"all of lab {lab.number}"
 
 
 def first_flaw(lab: Lab) -> str | None:
@@ -98,124 +163,3 @@ def imported(tree: ast.Module) -> list[str]:
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     return [f"{name}.py" for name in dict.fromkeys(names)]
-
-
-class Saves:
-    """Tells when a Python file of a folder was saved; what is at work just then can be cut short by it.
-
-    A thread listens, and sends a signal to the main thread, which wakes it from whatever it waits for. That signal
-    raises KeyboardInterrupt, as Ctrl-C does, but only inside of `cut_short`, and not where it would do harm;
-    `stopped` tells that it was Ctrl-C.
-    """
-
-    def __init__(self, folder: Path, poll: bool = False) -> None:
-        self.stopped = False
-        self._folder, self._poll = folder, poll
-        self._listens, self._fresh, self._end = threading.Event(), threading.Event(), threading.Event()
-        self._error: Exception | None = None
-        self._may_cut = False
-        self._thread = threading.Thread(target=self._listen, name="saves", daemon=True)
-
-    def wait(self) -> None:
-        """Wait until a file is saved, or was since `begin`; raise UsageError where that cannot be seen."""
-        self._wait_for(self._fresh)
-
-    def begin(self) -> None:
-        """What was saved up to now is about to be looked at."""
-        self._fresh.clear()
-
-    def is_fresh(self) -> bool:
-        """Whether a file was saved since `begin`."""
-        return self._fresh.is_set()
-
-    @contextmanager
-    def cut_short(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt in the block as soon as a file is saved, or at once if one was since `begin`."""
-        self._may_cut = True
-        try:
-            if self.is_fresh():
-                raise KeyboardInterrupt
-            yield
-        finally:
-            self._may_cut = False
-
-    def _wait_for(self, event: threading.Event) -> None:
-        while not event.wait(0.5):  # without an end, Ctrl-C would not be seen on Windows
-            if self.stopped:
-                raise KeyboardInterrupt
-        if self._error:
-            raise UsageError(
-                f"saves in {shown(self._folder)} cannot be seen ({self._error}): "
-                f"`{LAB} watch --poll` looks there again and again instead"
-            )
-
-    def _listen(self) -> None:
-        from watchfiles import watch
-
-        try:
-            for changes in watch(
-                self._folder,
-                watch_filter=_is_save,
-                debounce=GROUPED,
-                step=QUIET,
-                stop_event=self._end,
-                rust_timeout=LOOK,
-                yield_on_timeout=True,  # so that it is known from when on it looks
-                force_polling=self._poll or None,
-                recursive=False,
-            ):
-                self._listens.set()
-                if changes:
-                    self._fresh.set()
-                if self.is_fresh() and self._may_cut:
-                    self._signal()  # and again a moment later, where nothing could be cut short just then
-        except (OSError, RuntimeError) as error:
-            self._error = error
-            self._listens.set()
-            self._fresh.set()
-
-    def _signal(self) -> None:
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(threading.main_thread().ident or 0, SAVED)
-        else:
-            _thread.interrupt_main(SAVED)
-
-    def _on_save(self, _: int, frame: FrameType | None) -> None:
-        if self._may_cut and not _is_delicate(frame):
-            self._may_cut = False
-            raise KeyboardInterrupt
-
-    def _on_interrupt(self, *_: int | FrameType | None) -> None:
-        self.stopped = True
-        raise KeyboardInterrupt
-
-    def __enter__(self) -> "Saves":
-        signal.signal(SAVED, self._on_save)
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as it is in the background of a script
-            signal.signal(signal.SIGINT, self._on_interrupt)
-        self._thread.start()
-        try:
-            self._wait_for(self._listens)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-
-def _is_delicate(frame: FrameType | None) -> bool:
-    """Whether something is just being started or ended there: cut short, it would be left half made."""
-    while frame and frame.f_code.co_name not in DELICATE:
-        frame = frame.f_back
-    return frame is not None
-
-
-def _is_save(change: int, path: str) -> bool:
-    """Whether an event in the folder is a save: editors also make locks and copies with names of their own."""
-    from watchfiles import Change
-
-    name = Path(path).name
-    return change != Change.deleted and name.endswith(".py") and not name.startswith((".", "#"))

@@ -5,28 +5,27 @@ A release is made of texts, always the same ones from the same kit: what the cou
 compare with and to begin again from.
 """
 
-import io
 import os
 import re
 import shutil
 import tomllib
-import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.course.layout import CLASSROOM, GIVEN, LABS, ROOT
+from harness.archive import zipped
+from harness.course.layout import CLASSROOM, GIVEN, LABS, NOTEBOOKS, ROOT
 from harness.course.manifest import MANIFEST, Lab
 from harness.course.stubs import pristine
 
 NAME = "socket-lab-kit"  # of the folder in a zip
 README = Path(__file__).with_name("student.md")
-BESIDE = ("lab", "LICENSE", "pyproject.toml", "requirements.lock", ".gitignore")
+PROGRAM = "lab"  # the one file that is executed
+BESIDE = (PROGRAM, "LICENSE", "pyproject.toml", "requirements.lock", ".gitignore")
 PAGES = ("README.md", "PROTOCOL.md", "GLOSSARY.md")
 CODE = {".py", ".toml", ".ini", ".html"}  # what the harness consists of
-FOR_TEACHERS = {CLASSROOM.name, "hidden", "__pycache__"}  # folders of the harness
+FOR_TEACHERS = {CLASSROOM.name, "site", "hidden", "__pycache__"}  # folders of the harness
 LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 SEE = re.compile(r"^See (.*); source: ")  # the last line of each word in the glossary
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first day that a zip can tell
 
 
 class ReleaseError(Exception):
@@ -39,11 +38,12 @@ def contents(labs: Sequence[Lab]) -> dict[str, str]:
     Raise MarkerError, OSError or ReleaseError where the kit itself is not as it should be.
     """
     files = {name: _text(ROOT / name) for name in BESIDE}
-    files |= {_name(path): _text(path) for path in _harness()}
+    files |= {_name(path): _text(path) for path in (*_harness(), *_notebooks())}
     files[_name(MANIFEST)] = _manifest(files[_name(MANIFEST)], {lab.number for lab in labs})
     for file in (file for lab in labs for file in lab.files):
         files[_name(LABS / file)] = files[_name(GIVEN / file)] = pristine(file)
     pages = {"README.md": _text(README)}
+    pages |= {_name(path): _text(path) for path in NOTEBOOKS.glob("README.md")}
     pages |= {_name(LABS / page): _text(LABS / page) for page in (*PAGES, *(lab.handout for lab in labs))}
     for lab in labs:
         pictures = sorted((LABS / "pictures").glob(f"{Path(lab.handout).stem}-*.svg"))
@@ -59,6 +59,11 @@ def _harness() -> Iterator[Path]:
         left_out = FOR_TEACHERS.intersection(parts) or any(part.startswith(".") for part in parts)
         if path.suffix in CODE and path.is_file() and not left_out:
             yield path
+
+
+def _notebooks() -> Iterator[Path]:
+    for pattern in ("*.ipynb", "requirements.lock", "figures/*.svg"):
+        yield from NOTEBOOKS.glob(pattern)
 
 
 def _name(path: Path) -> str:
@@ -115,7 +120,8 @@ def write(files: Mapping[str, str], target: Path, replace: bool = False) -> None
     fresh, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
         if as_zip:
-            fresh.write_bytes(zipped(files))
+            contents = {f"{NAME}/{name}": text.encode() for name, text in files.items()}
+            fresh.write_bytes(zipped(contents, programs={f"{NAME}/{PROGRAM}"}))
         else:
             _write_folder(files, fresh)
             if target.exists():
@@ -146,20 +152,4 @@ def _write_folder(files: Mapping[str, str], folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-        path.chmod(_mode(name))
-
-
-def zipped(files: Mapping[str, str]) -> bytes:
-    """Return a zip: the same bytes from the same texts, whenever and wherever it is made."""
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:  # compressors differ from version to version
-        for name, text in files.items():
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", EPOCH)
-            entry.create_system = 3  # Unix, on every system: what follows is its mode
-            entry.external_attr = (0o100000 | _mode(name)) << 16
-            archive.writestr(entry, text.encode())
-    return whole.getvalue()
-
-
-def _mode(name: str) -> int:
-    return 0o755 if name == "lab" else 0o644
+        path.chmod(0o755 if name == PROGRAM else 0o644)

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from harness.launch import figures, processes, sockets
 from harness.launch.command import Command, LaunchError
@@ -274,7 +275,15 @@ def run_in_foreground(command: Command, host: str, port: int) -> int:
         if os.name == "posix":
             os.chdir(command.folder)
             os.execvp(words[0], words)
-        with subprocess.Popen(words, cwd=command.folder) as process:
+    except OSError as error:
+        raise LaunchError(f"cannot run {words[0]!r}: {error.strerror or error}") from None
+    return run_to_its_end(words, command.folder)
+
+
+def run_to_its_end(words: Sequence[str], folder: Path) -> int:
+    """Run a command on this terminal, uncontained: a tool of ours, or what its author runs; return its exit status."""
+    try:
+        with subprocess.Popen(words, cwd=folder) as process:
             while True:
                 with suppress(KeyboardInterrupt):  # the program got the same Ctrl-C, and ends by itself
                     return process.wait()

@@ -8,6 +8,7 @@ from harness.report.difference import Line, difference
 from harness.report.lanes import lanes
 from harness.report.safe import safe
 from harness.report.sequence.story import failure_of
+from harness.report.sequence.text import wrapped
 
 OUTPUT_LINES = 12
 NOT_DONE = re.compile(r"NotImplementedError: step (\d+\.\d+)")
@@ -18,24 +19,46 @@ def evidence(verdict: dict[str, Any], folder: str, width: int = 100) -> Iterator
     yield "bold", f"{verdict['step']}  {verdict['title']}"
     yield "dim", f'    PROTOCOL.md, {verdict["clause"]}: "{verdict["quote"]}"'
     yield "", ""
+    yield from fault(verdict)
+    if verdict["transcript"]:
+        yield "", ""
+        yield from dialogue(verdict, width)
+    if verdict["server"]:
+        yield "", ""
+        yield "", f"    {of_program(verdict)}"
+        yield from (("magenta", f"      │ {line}") for line in output(verdict))
+    if verdict.get("in_code"):
+        yield "", ""
+        yield from causes(verdict, width)
+    yield "", ""
+    yield "yellow", f"    {advice(verdict)}"
+    if verdict["by_hand"]:
+        yield "green", f"    See it by hand: {by_hand(verdict, folder)}"
+
+
+def fault(verdict: dict[str, Any]) -> Iterator[Line]:
+    """Yield what is wrong, and why that matters."""
     yield "red", f"    {safe(verdict['message'])}"
     compared = difference(verdict["expected"], verdict["received"], verdict["difference"])
     yield from ((style, f"      {line}") for style, line in compared)
     if verdict["why"]:
         yield "", f"    {safe(verdict['why'])}"
-    if verdict["transcript"]:
-        yield "", ""
-        *drawn, failed = lanes(verdict["transcript"], width - 2, failure_of(verdict))
-        yield from (("cyan", f"  {line}") for line in drawn)
-        yield "red", f"  {failed}"
-    if verdict["server"]:
-        yield "", ""
-        yield "", f"    {of_program(verdict)}"
-        yield from (("magenta", f"      │ {line}") for line in output(verdict))
-    yield "", ""
-    yield "yellow", f"    {advice(verdict)}"
-    if verdict["by_hand"]:
-        yield "green", f"    See it by hand: {by_hand(verdict, folder)}"
+    yield from (("red", f"    {safe(line)}") for line in meanwhile(verdict))
+
+
+def dialogue(verdict: dict[str, Any], width: int) -> Iterator[Line]:
+    """Yield who said what to whom, up to where it fails."""
+    *drawn, failed = lanes(verdict["transcript"], width - 2, failure_of(verdict))
+    yield from (("cyan", f"  {line}") for line in drawn)
+    yield "red", f"  {failed}"
+
+
+def causes(verdict: dict[str, Any], width: int) -> Iterator[Line]:
+    """Yield the lines of the program that explain the failure."""
+    yield "", "    In the program:"
+    for place, says in in_program(verdict):
+        yield "bold", f"      {safe(place)}"
+        yield from (("", f"          {line}") for line in wrapped(safe(says), width - 10))
 
 
 def of_program(verdict: dict[str, Any]) -> str:
@@ -47,6 +70,16 @@ def of_program(verdict: dict[str, Any]) -> str:
 def output(verdict: dict[str, Any]) -> list[str]:
     """Return the last lines that the program under test printed."""
     return safe(verdict["output"]).splitlines()[-OUTPUT_LINES:]
+
+
+def meanwhile(verdict: dict[str, Any]) -> list[str]:
+    """Say what had come for others when somebody waited for something in vain."""
+    return [f"Meanwhile this had come for {name}: {data}" for name, data in verdict.get("elsewhere", {}).items()]
+
+
+def in_program(verdict: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of the program that explain a failure, with their places, and what is to be said of each."""
+    return [(f"{one['file']}, line {one['line']}:  {one['code']}", one["says"]) for one in verdict.get("in_code", ())]
 
 
 def advice(verdict: dict[str, Any]) -> str:

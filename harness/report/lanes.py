@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 
 from harness.report.safe import safe
-from harness.report.sequence.story import TESTED, Failure, Row, is_due, named_by, peers_of, size
+from harness.report.sequence.story import (
+    TESTED,
+    Failure,
+    Row,
+    is_due,
+    more_like_this,
+    named_by,
+    peers_of,
+    size,
+    without_repetitions,
+)
 from harness.report.sequence.text import fitted
 
 MOST_LANES = 3  # more clients than that share one lane, each line with its name
 MOST_ROWS = 24
+WIDEST = 14  # columns from one lane to the next: a line goes on to the right, where nobody else says anything
 ARROWS = {
     "connect": "connects",
     "send": "──▶",
@@ -26,19 +37,23 @@ def lanes(rows: Sequence[Row], width: int = 100, failure: Failure | None = None)
     clients = peers_of(rows)
     together = len(clients) > MOST_LANES
     columns = 1 if together else max(1, len(clients))
-    lane = (width - 10) // columns
+    lane = min((width - 10) // columns, WIDEST)
     lines = [] if together else ["       ms  " + "".join(f"{name:<{lane}}" for name in clients).rstrip()]
     for row in _middle_left_out(rows):
         if row is None:
             lines.append("           ...")
+            continue
+        if isinstance(row, list):
+            indent = 0 if together or row[0]["who"] in TESTED else lane * clients.index(row[0]["who"])
+            lines.append(fitted(f"{'':11}{'':{indent}}... {more_like_this(row)}", width))
             continue
         time = _time(row["seconds"])
         if row["who"] in TESTED:
             lines.append(f"{time}· the {row['who']} {row['note']}"[:width])
             continue
         indent = 0 if together else lane * clients.index(row["who"])
-        room = width - len(time) - indent if columns == 1 else lane - 1
-        lines.append(time + " " * indent + _words(row, room, f"{row['who']}: " if together else ""))
+        words = _words(row, width - len(time) - indent, f"{row['who']}: " if together else "")
+        lines.append(time + " " * indent + words)
     if failure:
         blamed = named_by(failure, clients)
         indent = 0 if together or not blamed else lane * clients.index(blamed)
@@ -55,10 +70,11 @@ def _failed(failure: Failure, name: str) -> str:
     return " ".join((f"{name}: " * bool(name) + told).split())
 
 
-def _middle_left_out(rows: Sequence[Row]) -> list[Row | None]:
-    if len(rows) <= MOST_ROWS:
-        return list(rows)
-    return [*rows[:4], None, *rows[-(MOST_ROWS - 5) :]]
+def _middle_left_out(rows: Sequence[Row]) -> list[Row | list[Row] | None]:
+    shown: list[Row | list[Row] | None] = list(without_repetitions(rows))
+    if len(shown) <= MOST_ROWS:
+        return shown
+    return [*shown[:4], None, *shown[-(MOST_ROWS - 5) :]]
 
 
 def _words(row: Row, width: int, name: str) -> str:

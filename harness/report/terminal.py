@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from harness.report.evidence import evidence
+from harness.report.lanes import lanes
 from harness.report.safe import safe
 
 SIGNS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "blocked": ("·", "dim"), "error": ("!", "yellow")}
@@ -94,6 +95,16 @@ def explain(out: Console, results: dict[str, Any], folder: str, again: str, most
         names = ", ".join(verdict["id"] for verdict in failed[most:])
         say(out)
         say(out, Text(f"Not explained here: {names} ({again} does it).", "dim"))
+
+
+def draw(out: Console, results: dict[str, Any]) -> None:
+    """Print who said what in the checks that hold."""
+    for verdict in results["checks"]:
+        if verdict["status"] == "pass" and verdict["transcript"]:
+            say(out)
+            say(out, Text(f"{verdict['step']}  {verdict['title']}", "bold"))
+            for line in lanes(verdict["transcript"], min(out.width, 110) - 2):
+                say(out, Text(f"  {line}", "cyan"))
 
 
 def summarise(out: Console, results: dict[str, Any]) -> None:

@@ -142,7 +142,8 @@ class Link:
             self._transcript.record(self.name, Kind.REFUSED, note=errno.errorcode.get(error, str(error)))
             raise Fault(
                 f"{self.name} could not connect: {errno.errorcode.get(error, error)}; "
-                f"of the server: {self.server.describe_end()}"
+                f"of the server: {self.server.describe_end()}",
+                why="Nobody listens there any more." if error == errno.ECONNREFUSED else "",
             )
         self._transcript.record(self.name, Kind.CONNECT)
 
@@ -242,6 +243,11 @@ class Link:
             if connection.unread != unread:
                 unread, since = connection.unread, time.monotonic()
             time.sleep(window / 20)  # polls the kernel's table: that nobody reads is announced by nothing
+
+    def unread_by_other(self) -> int:
+        """Return how many bytes have arrived and were not read by the server; 0 where that is not shown."""
+        connection = self.server.connection(self.local)
+        return connection.unread if connection else 0
 
     def wait_accepted(self) -> None:
         """Wait until the server has accepted this connection, or has ended it."""

@@ -85,7 +85,8 @@ class Peer:
                 if not self._link.wait_writable():
                     raise Fault(
                         f"{self.name} could send only {len(data) - len(rest)} of {len(data)} bytes: "
-                        f"{self._link.other} has stopped reading"
+                        f"{self._link.other} has stopped reading",
+                        why=f"It waits for something else than {self.name}; whoever sends to it has to wait, too.",
                     ) from None
 
     def send_until_stuck(self, unit: bytes, limit: int = STUCK_LIMIT) -> None:
@@ -103,6 +104,20 @@ class Peer:
                 sent, rest = sent + taken, rest[taken:]
         self.stuck_at = sent
         self.transcript.record(self.name, Kind.SEND, unit, note=f"again and again, {sent} bytes, without reading")
+
+    def trickle_until_stuck(self, unit: bytes, limit: int) -> None:
+        """Send `unit` again and again without reading, each when the server has read the one before; `limit` bytes.
+
+        What the server sends back fills its queue little by little: there comes a moment at which the kernel would
+        take the next piece, and select() says that it would not (tcp(7): writable is a queue with a third free).
+        """
+        self.transcript.act(f"{self.name}.trickle_until_stuck({{}}, {limit})", unit)
+        sent = 0
+        with suppress(BlockingIOError):
+            while sent < limit and self._link.unread_by_other() == 0:
+                sent += self._link.send(memoryview(unit))
+                self._link.wait_stuck(STUCK)
+        self.transcript.record(self.name, Kind.SEND, unit, note=f"piece by piece, {sent} bytes, without reading")
 
     def exchange(self, data: bytes, why: str = "") -> None:
         """Send `data` and read at the same time; expect exactly `data` back."""
@@ -200,7 +215,7 @@ class Peer:
         while b"\n" not in self._link.inbox and len(self._link.inbox) < FLOOD and self._link.await_more(deadline):
             pass
         if b"\n" not in self._link.inbox:
-            what = self._disappointment(f"{len(self._link.inbox)} bytes without the end of a line", deadline)
+            what = self._disappointment(f"{len(self._link.inbox)} bytes without the end of a line (LF)", deadline)
             raise Fault(what, expected=due, received=self._link.inbox, why=why)
         line, _, self._link.inbox = self._link.inbox.partition(b"\n")
         return line
@@ -343,6 +358,13 @@ class Peer:
         self.transcript.act(f"{self.name}.wait_accepted()")
         self._link.wait_accepted()
         return not self._link.ended
+
+    def not_looked_at(self) -> bytes:
+        """Return what has come and was not read, 64 KiB at most; it stays where it is."""
+        try:
+            return self.socket.recv(65536, socket.MSG_PEEK)
+        except OSError:  # nothing, or the connection is over
+            return b""
 
     def arrived(self) -> int:
         """Return how many bytes have arrived that no expectation has taken yet."""

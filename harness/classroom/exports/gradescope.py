@@ -39,7 +39,7 @@ def told(lab: LabInfo, mark: LabMark) -> str:
     most = number(lab.max_points)
     if mark.points is None:
         return NOT_FINAL.format(reason=mark.reason or "nobody has decided", points=number(mark.raw), most=most)
-    lines = [f"Lab {lab.number}, {lab.title}: {number(mark.points)} of {most} points."]
+    lines = [f"{lab.heading}: {number(mark.points)} of {most} points."]
     if mark.state is State.NOTHING:
         lines.append(mark.reason or "Nothing was handed in.")
     if mark.override:

@@ -32,7 +32,7 @@ class Request:
 
     def title(self, lab: LabInfo) -> str:
         """Return what the platform calls a lab."""
-        return self.titles.get(lab.number, f"Lab {lab.number}")
+        return self.titles.get(lab.number, lab.name)
 
     def most(self, lab: LabInfo) -> float:
         """Return the points that can be had on the platform."""

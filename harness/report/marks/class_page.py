@@ -16,11 +16,12 @@ from urllib.parse import quote
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from harness.marks import CheckInfo, Class, LabInfo, LabMark, State, StudentMark
+from harness.marks import CheckInfo, Class, InteropMap, LabInfo, LabMark, State, StudentMark
 from harness.report import page
 from harness.report.marks.bars import histogram
 from harness.report.marks.compact import NAME, compact
 from harness.report.marks.insight import FEW, Item, Trouble, items, marks_of, troubles
+from harness.report.marks.interop import heat_map, legend, worst
 from harness.report.safe import one_line
 from harness.units import moment, number, points, seconds
 
@@ -91,6 +92,7 @@ def class_html(klass: Class, extra: Extra | None = None) -> str:
         rule=RULES.get(klass.rule, klass.rule),
         how=HOW_DISCRIMINATION,
         time=_time(klass),
+        together=_together(klass.interop) if klass.interop else None,
         script=Markup(script),
         policy=f"; script-src 'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'",
         data=htmlsafe_json_dumps(compact(klass, found, extra.feedback), separators=(",", ":"), ensure_ascii=False),
@@ -122,7 +124,7 @@ def _spread(klass: Class, lab: LabInfo | None) -> dict[str, Any]:
     marks = marks_of(klass, lab.number if lab else None)
     most = lab.max_points if lab else klass.max_total
     return {
-        "title": f"Lab {lab.number}: {lab.title}" if lab else "Total",
+        "title": lab.heading if lab else "Total",
         "picture": Markup(histogram(marks, most)),
         "marks": len(marks),
         "mean": mean(marks) if marks else None,
@@ -157,6 +159,23 @@ def _trouble(klass: Class, trouble: Trouble, place: int) -> dict[str, Any]:
             }
             for cause in trouble.causes
         ],
+    }
+
+
+def _together(found: InteropMap) -> dict[str, Any]:
+    """Return what is told of everybody's client with everybody's server."""
+    servers, clients = worst(found)
+    return {
+        "picture": Markup(heat_map(found)),
+        "legend": legend(),
+        "scenes": found.scenes,
+        "meetings": len(found.meetings),
+        "whole": sum(one.held == len(found.scenes) for one in found.meetings),
+        "servers": len(found.servers),
+        "clients": len(found.clients),
+        "labs": (found.client_lab, found.server_lab),
+        "partners": found.partners,
+        "worst": [(kind, those) for kind, those in (("server", servers), ("client", clients)) if those],
     }
 
 

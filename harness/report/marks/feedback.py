@@ -6,7 +6,7 @@ from typing import Any
 from harness.marks import Class, StudentMark
 from harness.report import page
 from harness.report.difference import difference
-from harness.report.evidence import advice, of_program, output
+from harness.report.evidence import advice, in_program, meanwhile, of_program, output
 from harness.report.failure import shown
 from harness.report.lanes import lanes
 from harness.report.markdown import block, code, text
@@ -74,7 +74,7 @@ def _page(told: Feedback) -> Iterator[str]:
     yield ""
     if told.student.handed_in:
         yield f"Handed in {text(moment(told.student.handed_in))}, checked {text(moment(told.klass.when))}."
-    yield from (f"\n{text(note)}" for note in told.student.notes)
+    yield from (f"\n{text(note)}" for note in (told.klass.warning, *told.student.notes) if note)
     yield ""
     yield "| lab | points | counts in the total |"
     yield "|---|---|---|"
@@ -92,13 +92,14 @@ def _worth(lab: ToldLab) -> str:
 
 def _lab(lab: ToldLab) -> Iterator[str]:
     yield ""
-    yield f"## Lab {lab.info.number}: {text(lab.info.title)}"
+    yield f"## {text(lab.info.heading)}"
     yield ""
     yield from (f"- {text(sentence)}" for sentence in lab.sentences)
     failures = lab.failures
     if failures:
         yield ""
         yield "### What to work on"
+    if failures and not lab.info.collective:
         yield ""
         yield f"{FIRST} {SCRIPT}" if len(failures) > 1 else SCRIPT
     for place, one in enumerate(failures):
@@ -125,7 +126,8 @@ def _failure(one: Told, at_length: bool) -> Iterator[str]:
     message = text(one.verdict["message"] if one.verdict else one.why)
     yield f"✗ **{message}**" + (f" ({one.rounds})" if one.rounds else "")
     if one.verdict is None:
-        yield f"\n{BY_HAND} {code(one.again)}"
+        if one.again:
+            yield f"\n{BY_HAND} {code(one.again)}"
         return
     if at_length:
         yield from _evidence(dict(one.verdict))
@@ -142,6 +144,8 @@ def _evidence(verdict: dict[str, Any]) -> Iterator[str]:
         yield f"\n{text(verdict['why'])}"
     if compared:
         yield f"\n{block(chr(10).join(line for _, line in compared))}"
+    yield from (f"\n{text(line)}" for line in meanwhile(verdict))
+    yield from (f"\nIn the program, {code(place)}: {text(says)}" for place, says in in_program(verdict))
     if verdict["transcript"]:
         yield f"\n{block(chr(10).join(lanes(verdict['transcript'], WIDTH, failure_of(verdict))))}"
         yield "\n<details><summary>The same as a picture</summary>\n"

@@ -163,6 +163,8 @@ def _page(told: Regrade) -> Iterator[str]:
         was, now = getattr(told.old, what), getattr(told.new, what)
         if was != now:
             yield f"The {what} was {text(str(was))}, and is {text(str(now))}."
+    if told.new.warning:
+        yield f"\n{text(told.new.warning)}"
     yield ""
     counts = told.counts
     if not told.changes:

@@ -25,7 +25,7 @@ def summarise_class(out: Console, klass: Class, reports: Sequence[str] = ()) -> 
     title = f"{one_line(klass.title)}: " * bool(klass.title)
     counts = f"{_many(len(klass.students), 'student')}, {_many(len(klass.labs), 'lab')}"
     say(out, Text(f"{title}{counts}, tier {one_line(klass.tier)}", "bold"))
-    for note in klass.notes:
+    for note in filter(None, (klass.warning, *klass.notes)):
         say(out, Text(f" ! {one_line(note)}", "yellow"))
     say(out)
     out.print(_table(klass))

@@ -103,7 +103,7 @@ def _check(
     if mark.status == "pass" and not mark.unstable:
         return Told(check, mark)
     failed = _bounded(verdict) if verdict and verdict["status"] == "fail" else None
-    again = AGAIN.format(lab=info.number, check=check.id, seed=seed)
+    again = "" if info.collective else AGAIN.format(lab=info.number, check=check.id, seed=seed)
     return Told(check, mark, mark.message, failed, again)
 
 

@@ -139,6 +139,24 @@ def size(row: Row) -> str:
     return "" if not row["bytes"] else "(1 byte)" if row["bytes"] == 1 else f"({row['bytes']} bytes)"
 
 
+def without_repetitions(rows: Sequence[Row]) -> Iterator[Row | list[Row]]:
+    """Yield the rows; of many of the same kind in a row the ends alone, and between them a list of the others."""
+    for _, group in groupby(rows, lambda row: (row["who"], row["kind"], row["kind"] == "act" and row["note"])):
+        alike = list(group)
+        if len(alike) <= MOST_ALIKE:
+            yield from alike
+            continue
+        yield from alike[:ENDS]
+        yield alike[ENDS:-ENDS]
+        yield from alike[-ENDS:]
+
+
+def more_like_this(rows: Sequence[Row]) -> str:
+    """Say how many rows are left out, and about how many bytes they are."""
+    count = sum(row["bytes"] for row in rows)
+    return f"{len(rows)} more like this" + (f", together {number(count)} bytes" if count else "")
+
+
 def timed_out(rows: Sequence[Row], failure: Failure) -> bool:
     """Whether a check failed because something did not come in time."""
     return failure.seconds is not None and failure.seconds - rows[-1]["seconds"] >= GAP
@@ -202,15 +220,10 @@ class _Teller:
     some_share: bool
 
     def steps(self, rows: Sequence[Row], wrong: Row | None) -> list[Step]:
-        told: list[Step] = []
-        for _, group in groupby(rows, lambda row: (row["who"], row["kind"], row["kind"] == "act" and row["note"])):
-            alike = list(group)
-            if len(alike) <= MOST_ALIKE:
-                told += [self._step(row, row is wrong) for row in alike]
-                continue
-            told += [self._step(row, False) for row in alike[:ENDS]]
-            told.append(self._more(alike[ENDS:-ENDS]))
-            told += [self._step(row, row is wrong) for row in alike[-ENDS:]]
+        told = [
+            self._more(one) if isinstance(one, list) else self._step(one, one is wrong)
+            for one in without_repetitions(rows)
+        ]
         if len(told) <= MOST_STEPS:
             return told
         left_out = len(told) - MOST_STEPS
@@ -246,9 +259,7 @@ class _Teller:
             start = end = self.places[rows[0]["who"]]
         else:
             start, end = self._ends(rows[0], there=ARROWS[rows[0]["kind"]][1])
-        count = sum(row["bytes"] for row in rows)
-        words = f"{len(rows)} more like this" + (f", together {number(count)} bytes" if count else "")
-        return Step(Look.MORE, start, end, words, seconds=rows[-1]["seconds"])
+        return Step(Look.MORE, start, end, more_like_this(rows), seconds=rows[-1]["seconds"])
 
     def failed(self, failure: Failure, who: str) -> Step:
         """Return the failing point: an arrow that was due, or the place where something wrong was seen."""

@@ -9,21 +9,18 @@ Solutions, tests, and what an instructor has written in labs/ do not go along: a
 what it is run beside, where the platform's machines offer no better tier of containment.
 """
 
-import io
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.archive import zipped
 from harness.course import Lab
 from harness.course.layout import LABS, ROOT
 
 HERE = Path(__file__).parent
 SECONDS = 480  # for the checks; Gradescope ends a grading after 10 minutes if nobody has set more
 PATIENCE = 90  # further seconds, in which a check that has begun comes to its end
-MOMENT = (2026, 1, 1, 0, 0, 0)  # of every file in an archive: the same kit makes the same bytes
 RUNTIME = {"runs-on": "ubuntu-latest", "python": "3.13", "apt": ["bubblewrap"]}
-PLAIN, PROGRAM = 0o100644, 0o100755  # st_mode
 
 
 def for_gradescope(lab: Lab) -> bytes:
@@ -47,14 +44,7 @@ def _filled(name: str, lab: Lab) -> str:
 
 
 def _zip(own: dict[str, str], programs: set[str]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in [*((name, text.encode()) for name, text in own.items()), *_kit()]:
-            entry = zipfile.ZipInfo(name, MOMENT)
-            entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3  # Unix, also where it is made on Windows
-            entry.external_attr = (PROGRAM if name in programs else PLAIN) << 16
-            archive.writestr(entry, data)
-    return packed.getvalue()
+    return zipped({name: text.encode() for name, text in own.items()} | dict(_kit()), programs)
 
 
 def _kit() -> Iterator[tuple[str, bytes]]:
