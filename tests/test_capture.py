@@ -129,6 +129,7 @@ def test_a_capture_holds_every_byte_of_every_client(how: How) -> None:
     segments = [segment(packet.data[header:]) for packet in read.packets]
     times = [packet.nanoseconds for packet in read.packets]
     assert times == sorted(times)
+    assert len({packet.data for packet in read.packets}) == len(read.packets), "a packet is there twice"
     assert began <= times[0] <= times[-1] <= time.time_ns()
     assert (told.how, told.packets, told.dropped, read.dropped) == (how, len(segments), 0, 0)
     names = {one.source: packet.comment for one, packet in zip(segments, read.packets, strict=True) if packet.comment}
