@@ -48,6 +48,8 @@ def trace(args: argparse.Namespace) -> int:
     say(out)
     for sentence in told.sentences:
         say(out, sentence)
+    for fault in told.faults:
+        say(out, status_line(False, fault))
     if args.calls:
         say(out)
         for text in call_lines(seen["calls"]):
@@ -55,7 +57,7 @@ def trace(args: argparse.Namespace) -> int:
     if args.output:
         write_whole(Path(args.output), svg(told, f"What {name} was doing"))
         say(out, f"The picture is {shown(Path(args.output).absolute())}")
-    return 0
+    return int(bool(told.faults))
 
 
 def capture(args: argparse.Namespace) -> int:

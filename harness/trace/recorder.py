@@ -29,6 +29,7 @@ BEGIN, END = "\x1e", "\x1f"
 SHOWN = 24  # bytes of data in a note
 MOST_WHO = 20
 LISTENER = 0
+SELDOM = 0.001  # seconds between notes that there was nothing: who asks again and again is not to be drowned in them
 
 _clock = time.monotonic
 _output = os.dup(1)
@@ -39,7 +40,7 @@ _here = threading.local()
 
 def _thread() -> int:
     if not hasattr(_here, "number"):
-        _here.number, _here.inside = next(_numbers), False
+        _here.number, _here.inside, _here.refused = next(_numbers), False, 0.0
     number: int = _here.number
     return number
 
@@ -73,7 +74,9 @@ def _record(
         note = type(error).__name__
         raise
     finally:
-        _note(call, began, _clock(), who(result), size, data, note)
+        if waits or note != "BlockingIOError" or began >= _here.refused + SELDOM:
+            _note(call, began, _clock(), who(result), size, data, note)
+            _here.refused = began if note == "BlockingIOError" else 0.0
         _here.inside = False
 
 

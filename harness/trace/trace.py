@@ -45,13 +45,15 @@ class _Played:
     names: dict[int, str]
     printed: str
     others: int
+    end: str  # how the program ended of itself, "" if it did not
 
 
 def trace(command: Command, kind: str, tier: str = PLAIN, limits: Limits = LIMITS) -> dict[str, Any]:
     """Start a program, play the scene of its `kind` (echo, lines, chat or client) with it, and end it.
 
-    Returns what a report is made of: `program`, `kind`, `seconds`, `others` (how many played), `calls` (rows of
-    Call.as_row) and `transcript`. Raises TraceError, NotServing, or LaunchError where the program cannot be started.
+    Returns what a report is made of: `program`, `kind`, `seconds`, `others` (how many played), `end` (how the program
+    ended of itself), `calls` (rows of Call.as_row) and `transcript`. Raises TraceError, NotServing, or LaunchError
+    where the program cannot be started.
     """
     if kind not in KINDS:
         raise TraceError(f"there is no scene for a program of the kind {kind!r}, only for {', '.join(KINDS)}")
@@ -67,6 +69,7 @@ def trace(command: Command, kind: str, tier: str = PLAIN, limits: Limits = LIMIT
         "kind": kind,
         "seconds": round(played.ended - played.began, 6),
         "others": played.others,
+        "end": played.end,
         "calls": [call.as_row(played.began) for call in calls],
         "transcript": [
             {
@@ -90,8 +93,8 @@ def _with_a_server(command: Command, kind: str, tier: str, limits: Limits) -> _P
         stage = Stage(program, transcript, patience)
         SCENES[kind].play(stage)
         program.wait_settled(SETTLING)
-        ended = _end(program)
-    return _Played(transcript, began, ended, stage.names, program.output.stdout.text(), len(SCENES[kind].roles))
+        ended, end = time.monotonic(), _end(program)
+    return _Played(transcript, began, ended, stage.names, program.output.stdout.text(), len(SCENES[kind].roles), end)
 
 
 def _with_a_client(command: Command, _: str, tier: str, limits: Limits) -> _Played:
@@ -106,21 +109,21 @@ def _with_a_client(command: Command, _: str, tier: str, limits: Limits) -> _Play
         transcript = Transcript()
         began = _beginning(transcript)
         converse(program, Peer(SERVER, program, transcript, patience, accepted=sock))
-        ended = _end(program)
-    return _Played(transcript, began, ended, {listener.port: SERVER}, program.output.stdout.text(), 1)
+        ended, _ = time.monotonic(), _end(program)
+    return _Played(transcript, began, ended, {listener.port: SERVER}, program.output.stdout.text(), 1, "")
 
 
 def _beginning(transcript: Transcript) -> float:
     return time.monotonic() - transcript.since_began(time.monotonic())
 
 
-def _end(program: Program) -> float:
-    """Tell a program to end, so that strace writes down what it still has; return when it was told."""
-    now = time.monotonic()
-    if program.status is None:
-        program.signal(signal.SIGTERM)
-        program.wait(END_PATIENCE)
-    return now
+def _end(program: Program) -> str:
+    """Tell a program to end, so that strace writes down what it still has; say how it has ended of itself, or ""."""
+    if program.status is not None:
+        return program.describe_end() + _last_words(program)
+    program.signal(signal.SIGTERM)
+    program.wait(END_PATIENCE)
+    return ""
 
 
 def _last_words(program: Program) -> str:

@@ -45,7 +45,7 @@ def svg(told: Timeline, title: str) -> str:
     axis = list(_axis(told.seconds, scale, y))
     looks = dict.fromkeys(bar.look for lane in told.lanes for bar in lane.bars)
     legend, y = _legend([look for look in Look if look in looks], y + 2 * LINE)
-    for sentence in told.sentences:
+    for sentence in (*told.sentences, *told.faults):
         y += LINE
         parts.append(_text(NAME, y, fitted(sentence, int((WIDTH - NAME) / 6.5)), INK, SANS))
     height = round(y + LINE)

@@ -14,6 +14,7 @@ FINEST = 1 / 250  # of the whole time: what is shorter is no waiting
 WORTH_A_WORD = 0.1  # seconds that a client waits
 CLIENT = "client"
 SOON = 0.05  # seconds
+LONG, NEARLY_ALL = 0.3, 0.95  # seconds of a thread's life, and the part of it in which it runs, if it spins
 MOST_LANES = 16  # threads that are drawn
 NO_CALLS = ("thread", "end")
 
@@ -109,6 +110,7 @@ class Timeline:
     seconds: float
     lanes: tuple[Lane, ...]
     sentences: tuple[str, ...]
+    faults: tuple[str, ...]  # what the program did wrong, in sentences
 
 
 def timeline(traced: dict[str, Any]) -> Timeline:
@@ -119,8 +121,9 @@ def timeline(traced: dict[str, Any]) -> Timeline:
     clients = [_client(name, rows, total, not of_client) for name, rows in _by_client(traced["transcript"]).items()]
     lanes = (*list(threads.values())[:MOST_LANES], *clients)
     said = _of_a_client(traced["calls"], clients) if of_client else _sentences(list(threads.values()), clients)
-    told = [*said, *_faults(traced["transcript"])]
-    return Timeline(traced["program"], total, lanes, tuple(told))
+    faults = [f"The program ended: {traced['end']}."] * bool(traced["end"]) + _given_up(traced["transcript"])
+    said += [_of_a_spin(lane) for lane in threads.values() if _spins(lane)]
+    return Timeline(traced["program"], total, lanes, tuple(said), tuple(faults))
 
 
 # Threads
@@ -229,7 +232,7 @@ def _client(name: str, rows: Sequence[Row], total: float, asks: bool) -> Lane:
     return Lane(name, tuple(bars), tuple(marks), is_client=True, types=types)
 
 
-def _faults(rows: Sequence[Row]) -> list[str]:
+def _given_up(rows: Sequence[Row]) -> list[str]:
     """Return what clients said who gave up."""
     return [f"{row['who']} {row['note']}." for row in rows if row["note"].startswith(GIVES_UP)]
 
@@ -248,6 +251,16 @@ def _sentences(threads: Sequence[Lane], clients: Sequence[Lane]) -> list[str]:
     if told or not clients:
         return told
     return ["No client had to wait because of another one."]
+
+
+def _spins(lane: Lane) -> bool:
+    """Whether a thread ran nearly all the time, and so hardly waited."""
+    life = sum(bar.length for bar in lane.bars)
+    return life >= LONG and sum(bar.length for bar in lane.bars if bar.look is Look.RUNS) >= NEARLY_ALL * life
+
+
+def _of_a_spin(lane: Lane) -> str:
+    return f"{_the(lane)} hardly ever waited: it asked again and again, or computed.".capitalize()
 
 
 def _of_a_client(calls: Sequence[Row], others: Sequence[Lane]) -> list[str]:
