@@ -15,9 +15,10 @@ from harness.launch import Command
 from harness.launch.command import python_program
 from harness.launch.tiers import best
 from harness.report.sequence.text import columns
+from harness.report.timeline.lanes import Bar, Lane, Look, Timeline
 from harness.report.timeline.svg import svg
 from harness.report.timeline.terminal import call_lines, lines
-from harness.report.timeline.timeline import Bar, Lane, Look, Timeline, timeline
+from harness.report.timeline.timeline import timeline
 from harness.trace import NotServing, TraceError, recorder, trace
 
 SERVERS = ROOT / "tests" / "servers"

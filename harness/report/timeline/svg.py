@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.report.sequence.svg import CHAR, FAINT, FONT, INK, MONO, PALE, SANS, WIDTH, escaped
 from harness.report.sequence.text import fitted
+from harness.report.timeline.lanes import Bar, Lane, Look, Mark, Timeline
 from harness.report.timeline.terminal import shortened, tick
-from harness.report.timeline.timeline import Bar, Lane, Look, Mark, Timeline
 
 NAME, EDGE = 130, 14  # pixels, as all lengths here: the column of the names, and the right margin
 AXIS, ROW, BAR = 26, 30, 20  # the height of the axis, of a lane and of a bar

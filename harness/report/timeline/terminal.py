@@ -5,7 +5,8 @@ from itertools import groupby
 
 from harness.report.safe import safe
 from harness.report.sequence.text import columns, fitted
-from harness.report.timeline.timeline import NO_CALLS, Bar, Lane, Look, Row, Timeline, thread_names
+from harness.report.timeline.lanes import NO_CALLS, Bar, Lane, Look, Row, Timeline
+from harness.report.timeline.timeline import thread_names
 from harness.units import seconds
 
 NAME = 17  # columns

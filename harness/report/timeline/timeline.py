@@ -1,116 +1,18 @@
-"""What a time line tells: a lane for each thread and each client, bars where it waits, and why clients had to."""
+"""How a time line is made of the calls that a program made, and of what others did meanwhile."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from harness.units import seconds as in_words
+from harness.report.timeline.lanes import LOOKS, NO_CALLS, SIGNS, Bar, Lane, Look, Mark, Row, Timeline
+from harness.report.timeline.sentences import of_a_client, of_a_server, of_a_spin, spins
 
-Row = dict[str, Any]
 FINEST = 1 / 250  # of the whole time: what is shorter is no waiting
-WORTH_A_WORD = 0.1  # seconds that a client waits
 CLIENT = "client"
-SOON = 0.05  # seconds
-LONG, NEARLY_ALL = 0.3, 0.95  # seconds of a thread's life, and the part of it in which it runs, if it spins
 MOST_LANES = 16  # threads that are drawn
-NO_CALLS = ("thread", "end")
-
-
-class Look(StrEnum):
-    """What a bar means, by which it has its colour."""
-
-    ACCEPT = "waits for a client to come"
-    RECEIVE = "waits for bytes of one peer"
-    SEND = "waits for one peer to read"
-    READY = "waits for whoever is ready"
-    LOCK = "waits for another thread"
-    KEY = "waits for a key"
-    SLEEP = "sleeps"
-    RUNS = "runs"
-    WAITS = "waits for its answer"
-    RESTS = "does nothing"
-
-
-LOOKS = {
-    "accept": Look.ACCEPT,
-    "connect": Look.SEND,
-    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvmsg"), Look.RECEIVE),
-    **dict.fromkeys(("read", "readline"), Look.KEY),
-    **dict.fromkeys(("send", "sendall", "sendmsg"), Look.SEND),
-    **dict.fromkeys(("select", "poll", "epoll", "kqueue"), Look.READY),
-    **dict.fromkeys(("lock", "join", "wait", "waitpid"), Look.LOCK),
-    **dict.fromkeys(("sleep", "pause", "sigwait"), Look.SLEEP),
-}
-SIGNS = {
-    "connect": "○",
-    "send": "▶",
-    "receive": "◀",
-    "half-close": "┤",
-    "close": "✕",
-    "reset": "✕",
-    "end seen": "◁",
-    "reset seen": "✕",
-    "refused": "✕",
-}
-ELSEWHERE = (Look.RECEIVE, Look.SEND, Look.LOCK, Look.SLEEP, Look.RUNS)  # where a thread is not for everybody
 GONE = ("close", "reset", "end seen", "reset seen")
-NOWHERE: tuple[Look, str, tuple[str, ...]] = (Look.RUNS, "", ())
 NO_REST = ("has its answer", "")
 GIVES_UP, FAILS = "gives up", "✗"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """From `began` to `ended` (seconds) somebody did one thing; `who` it was about."""
-
-    began: float
-    ended: float
-    look: Look
-    label: str = ""
-    who: tuple[str, ...] = ()
-
-    @property
-    def length(self) -> float:
-        """How many seconds it took."""
-        return self.ended - self.began
-
-    def shared_with(self, other: "Bar") -> float:
-        """Return how many seconds of it are of another bar, too."""
-        return max(0.0, min(self.ended, other.ended) - max(self.began, other.began))
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A moment at which a client did or got something."""
-
-    seconds: float
-    sign: str
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One thread of the program, or one client."""
-
-    name: str
-    bars: tuple[Bar, ...]
-    marks: tuple[Mark, ...] = ()
-    hears: frozenset[str] = frozenset()  # of a thread: whose bytes it receives
-    is_client: bool = False
-    types: bool = False  # whether it is a user, who uses the keyboard
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """Everything that is drawn, and what it comes to in sentences."""
-
-    program: str
-    seconds: float
-    lanes: tuple[Lane, ...]
-    sentences: tuple[str, ...]
-    faults: tuple[str, ...]  # what the program did wrong, in sentences
 
 
 def timeline(traced: dict[str, Any]) -> Timeline:
@@ -120,9 +22,9 @@ def timeline(traced: dict[str, Any]) -> Timeline:
     of_client = traced["kind"] == CLIENT  # those who talk to it are a server and a user, who do not wait
     clients = [_client(name, rows, total, not of_client) for name, rows in _by_client(traced["transcript"]).items()]
     lanes = (*list(threads.values())[:MOST_LANES], *clients)
-    said = _of_a_client(traced["calls"], clients) if of_client else _sentences(list(threads.values()), clients)
+    said = of_a_client(traced["calls"], clients) if of_client else of_a_server(list(threads.values()), clients)
     faults = [f"The program ended: {traced['end']}."] * bool(traced["end"]) + _given_up(traced["transcript"])
-    said += [_of_a_spin(lane) for lane in threads.values() if _spins(lane)]
+    said += [of_a_spin(lane) for lane in threads.values() if spins(lane)]
     return Timeline(traced["program"], total, lanes, tuple(said), tuple(faults))
 
 
@@ -235,75 +137,3 @@ def _client(name: str, rows: Sequence[Row], total: float, asks: bool) -> Lane:
 def _given_up(rows: Sequence[Row]) -> list[str]:
     """Return what clients said who gave up."""
     return [f"{row['who']} {row['note']}." for row in rows if row["note"].startswith(GIVES_UP)]
-
-
-# Sentences
-
-
-def _sentences(threads: Sequence[Lane], clients: Sequence[Lane]) -> list[str]:
-    """Say for whom each client had to wait."""
-    told = []
-    for client in clients:
-        for bar in client.bars:
-            if bar.look is Look.WAITS and bar.length >= WORTH_A_WORD:
-                why = _why(client.name, bar, threads)
-                told.append(f"{client.name} waited {in_words(bar.length)} for an answer{why}.")
-    if told or not clients:
-        return told
-    return ["No client had to wait because of another one."]
-
-
-def _spins(lane: Lane) -> bool:
-    """Whether a thread ran nearly all the time, and so hardly waited."""
-    life = sum(bar.length for bar in lane.bars)
-    return life >= LONG and sum(bar.length for bar in lane.bars if bar.look is Look.RUNS) >= NEARLY_ALL * life
-
-
-def _of_a_spin(lane: Lane) -> str:
-    return f"{_the(lane)} hardly ever waited: it asked again and again, or computed.".capitalize()
-
-
-def _of_a_client(calls: Sequence[Row], others: Sequence[Lane]) -> list[str]:
-    """Say whether a thread waited for the server whenever that sent something."""
-    waits = [
-        (row["began"] - SOON, SOON + (math.inf if row["ended"] is None else row["ended"]))
-        for row in calls
-        if LOOKS.get(row["name"]) in (Look.RECEIVE, Look.READY)
-    ]
-    sent = [mark.seconds for lane in others for mark in lane.marks if mark.sign == SIGNS["send"] and not lane.types]
-    missed = sum(not any(began <= moment <= ended for began, ended in waits) for moment in sent)
-    if missed:
-        return [f"The server sent something {len(sent)} times, and {missed} of these times no thread waited for it."]
-    return ["Whenever the server sent something, a thread was waiting for it, whatever the user did."]
-
-
-def _why(client: str, waited: Bar, threads: Sequence[Lane]) -> str:
-    """Say where the thread was that should have served a client; "" if it was nowhere for long."""
-    concerned = [lane for lane in threads if client in lane.hears or lane is threads[0]]
-    spent: dict[tuple[Lane, Look, str, tuple[str, ...]], float] = {}  # seconds
-    for lane in concerned:
-        for bar in lane.bars:
-            if bar.look in ELSEWHERE and client not in bar.who:
-                place = lane, bar.look, bar.label, bar.who
-                spent[place] = spent.get(place, 0.0) + bar.shared_with(waited)
-    (lane, look, label, who), longest = max(spent.items(), key=lambda one: one[1], default=((threads[0], *NOWHERE), 0))
-    if longest < waited.length / 2:
-        return ""
-    if look is not Look.LOCK:
-        return f": {_the(lane)} {_is_in(look, label, who)}"
-    holder = next((other for other in threads if label.endswith(f" of {other.name}")), None)
-    there = max(holder.bars, key=waited.shared_with) if holder else None
-    if holder is None or there is None:
-        return f": {_the(lane)} {_is_in(look, label, who)}"
-    what = _is_in(there.look, there.label, there.who)
-    return f": {_the(lane)} waited for a lock that {_the(holder)} held, which {what}"
-
-
-def _the(lane: Lane) -> str:
-    return lane.name if lane.name[-1].isdigit() else f"the {lane.name}"
-
-
-def _is_in(look: Look, label: str, who: tuple[str, ...]) -> str:
-    if look is Look.RUNS:
-        return "ran all the while"
-    return f"was in {label.split()[0]}()" + f" for {', '.join(who)}" * bool(who)
