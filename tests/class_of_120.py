@@ -3,8 +3,8 @@
     .venv/bin/python tests/class_of_120.py [--labs 1-6] [--each 10] [-j N] [--tier TIER]
 
 Solutions, correct programs in other styles, seeded bugs, half-done stubs at every step, hostile programs, and what is
-no program at all. Prints each mark that is not as expected, or that changes though its program always does the same; exit
-status 1 if there is one.
+no program at all. Prints each mark that is not as expected, or that changes though its program does not; exit status 1
+if there is one.
 """
 
 import argparse
