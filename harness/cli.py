@@ -107,10 +107,10 @@ def parser() -> argparse.ArgumentParser:
     one = verb("reset", "student.reset", "begin a lab anew; what you wrote is kept beside it")
     one.add_argument("lab", metavar="LAB")
 
-    one = verb("trace", "trace.trace", "draw where a server's threads wait, and for whom, while clients talk to it")
-    one.add_argument("lab", nargs="?", metavar="LAB", help="a server's lab; without it the lab you are at")
+    one = verb("trace", "trace.trace", "draw where a program's threads wait, and for whom, in a small scene")
+    one.add_argument("lab", nargs="?", metavar="LAB", help="1, say; without it the lab you are at")
     which = one.add_mutually_exclusive_group()
-    which.add_argument("--target", metavar="CMD", help="any server instead; {host} and {port} are filled in")
+    which.add_argument("--target", metavar="CMD", help="any program instead; {host} and {port} are filled in")
     which.add_argument("--solution", action="store_true", help=if_whole("the reference solution"))
     one.add_argument("-o", dest="output", metavar="FILE.svg", help="draw it into a file, too")
     one.add_argument("--calls", action="store_true", help="print each call, with what it returned and how long it took")

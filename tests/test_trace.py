@@ -1,5 +1,6 @@
 """Time lines: what a recorded server's threads wait for, what a scene's clients wait for, and how that is drawn."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -93,7 +94,32 @@ def test_lines_come_in_pieces_and_a_client_of_another_s_turn_waits() -> None:
     pieces = [row["data"] for row in seen["calls"] if row["name"] == "recv" and row["who"] == ["ann"] and row["bytes"]]
     assert pieces == ["'hel'", "'lo\\nhow are'", "' you?\\n'"]
     shown = list(call_lines(seen["calls"]))
-    assert any(line.endswith("main thread      recv(ann) = 3 bytes 'hel'") for line in shown), shown
+    assert any(line.endswith("main thread       recv(ann) = 3 bytes 'hel'") for line in shown), shown
+
+
+def test_a_client_waits_for_a_key_and_for_the_server_at_once() -> None:
+    told = traced("lab07_chat_client.py", "client")
+    keys, bytes_ = longest(told, "main thread", Look.KEY), longest(told, "thread of server", Look.RECEIVE)
+    assert keys.shared_with(bytes_) > SHOWS_WAITING
+    assert told.sentences == (
+        "Whenever the server sent something, a thread was waiting for it, whatever the user did.",
+    )
+
+
+def test_a_client_that_only_waits_for_keys_misses_what_comes(tmp_path: Path) -> None:
+    program = tmp_path / "client.py"
+    program.write_text(
+        "import socket, sys\n"
+        "with socket.create_connection((sys.argv[2], int(sys.argv[4]))) as server:\n"
+        "    print(server.recv(100))\n"
+        "    server.sendall(input().encode() + b'\\n')\n"
+        "    print(server.recv(100))\n"
+        "    server.sendall(sys.stdin.readline().encode())\n"
+        "    print(server.recv(100))\n"
+    )
+    told = timeline(trace(python_program(program), "client"))
+    assert re.fullmatch(r"The server .* 5 times, and [23] of these times no thread waited for it\.", told.sentences[0])
+    assert [bar.label for bar in lane(told, "main thread").bars if bar.look is Look.KEY] == ["readline", "readline"]
 
 
 def test_processes_are_lanes_as_threads_are() -> None:
@@ -135,6 +161,29 @@ def test_the_recorder_leaves_a_program_as_it_is(tmp_path: Path) -> None:
         printed.append((done.stdout[notes:], done.stderr, done.returncode))
     assert printed[0] == printed[1]
     assert printed[0][2] == 1
+
+
+def test_what_a_program_prints_is_not_taken_for_notes(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    forged = [
+        "x",
+        "[]",
+        "null",
+        '[1, 0, "recv", NaN, 1, [], 0, "", ""]',
+        '[1, 0, "recv", 1e999, null, [], 0, "", ""]',
+        '[1, 0, "recv", 5, 1, [], 0, "", ""]',
+        '[1, 0, "recv", 1, 2, 3, 0, "", ""]',
+        '["a", {}, "lock", 1, 2, [], 0, "", ""]',
+        '[1, 0, "recv", 1, 2, [[]], 0, "", ""]',
+        "[" * 3000,
+    ]
+    printing = (
+        f"for one in {forged!r}:\n"
+        f"    print('no end of line', {recorder.BEGIN!r} + one + {recorder.END!r}, end='', flush=True)\n"
+    )
+    program.write_text(printing + (SOLUTIONS / "lab01_blocking_echo.py").read_text(encoding="utf-8"), encoding="utf-8")
+    told = timeline(trace(python_program(program), "echo"))
+    assert [one.name for one in told.lanes] == ["main thread", "ann", "bob", "cat", "eve"]
 
 
 def made_up(**changed: Any) -> dict[str, Any]:
@@ -193,7 +242,7 @@ def test_a_program_that_does_not_come_to_serve_is_at_fault(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["7"], "lab 7 is about a client, and this is for servers only"),
+        (["7", "--tier", "best"], "a client can be traced in the tier plain only"),
         (["1", "-o", "picture.png"], "give it a name that ends in .svg"),
         (["1", "-o", "nowhere/picture.svg"], "there is no such folder"),
     ],

@@ -14,7 +14,7 @@ from harness.capture import capture as capture_server
 from harness.commands.choose import LAB, limits_of, program_of, shown, tier_of, whole_lab
 from harness.course import Lab
 from harness.errors import UsageError
-from harness.launch import Command, LaunchError
+from harness.launch import LaunchError
 from harness.report.terminal import console, say, status_line
 from harness.report.timeline.svg import svg
 from harness.report.timeline.terminal import call_lines, lines
@@ -26,12 +26,14 @@ from harness.trace.scenes import SCENES
 from harness.units import number
 
 WIDEST = 120  # columns
+OTHERS = {"client": "a server and a user"}
 
 
 def trace(args: argparse.Namespace) -> int:
     """Play the scene, and draw what was seen."""
     out = console()
-    lab, command = _server(args)
+    lab = whole_lab(args.lab)
+    command = program_of(lab, args.target, args.solution)
     if args.output:
         _need_writable(args.output, ".svg", "the picture is an SVG")
     with _told(lab, out) as failed:
@@ -39,7 +41,7 @@ def trace(args: argparse.Namespace) -> int:
     if failed:
         return 1
     told, name = timeline(seen), args.target or shown(command.folder / lab.program)
-    say(out, Text(f"{name}, and {seen['clients']} clients", "bold"))
+    say(out, Text(f"{name}, and {OTHERS.get(lab.kind, str(seen['others']) + ' clients')}", "bold"))
     say(out)
     for line in lines(told, min(out.width, WIDEST)):
         say(out, Text.assemble(*((text, style) for style, text in line)))
@@ -59,7 +61,10 @@ def trace(args: argparse.Namespace) -> int:
 def capture(args: argparse.Namespace) -> int:
     """Play the scene, and write every packet of it into a file."""
     out = console()
-    lab, command = _server(args)
+    lab = whole_lab(args.lab)
+    if lab.kind not in SCENES:
+        raise UsageError(f"lab {lab.number} is about a {lab.kind}, and this is for servers only: lab 1, say")
+    command = program_of(lab, args.target, args.solution)
     _need_writable(args.output, ".pcapng", "the packets are written as pcapng")
     file = io.BytesIO()
     how = None if args.how == "best" else How(args.how)
@@ -71,13 +76,6 @@ def capture(args: argparse.Namespace) -> int:
     say(out, f"{shown(Path(args.output).absolute())}: {number(seen.packets)} packets of {seen.clients} clients")
     say(out, SEEN[seen.how] + f" {number(seen.dropped)} packets could not be taken." * bool(seen.dropped))
     return 0
-
-
-def _server(args: argparse.Namespace) -> tuple[Lab, Command]:
-    lab = whole_lab(args.lab)
-    if lab.kind not in SCENES:
-        raise UsageError(f"lab {lab.number} is about a {lab.kind}, and this is for servers only: lab 1, say")
-    return lab, program_of(lab, args.target, args.solution)
 
 
 def _need_writable(output: str, ending: str, what: str) -> None:

@@ -308,6 +308,45 @@ def _waiting(call: str, original: Any) -> Any:
     return lambda *args, **options: _record(call, lambda: original(*args, **options), lambda _: [], waits=True)
 
 
+# The keyboard
+
+
+class _Keys:
+    """`sys.stdin`, or its `buffer`, noted."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    @property
+    def buffer(self) -> Any:
+        return _Keys(self._inner.buffer)
+
+    def _noted(self, name: str, args: Any) -> Any:
+        return _record(name, lambda: getattr(self._inner, name)(*args), lambda _: [], True, _typed)
+
+    def readline(self, *args: Any) -> Any:
+        return self._noted("readline", args)
+
+    def read(self, *args: Any) -> Any:
+        return self._noted("read", args)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        if line := self.readline():
+            return line
+        raise StopIteration
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _typed(got: Any) -> tuple[int, bytes, str]:
+    data = got.encode() if isinstance(got, str) else got
+    return len(data), data, ""
+
+
 def _run(program: str, arguments: list[str]) -> None:
     """Become a program: as `python program arguments` would."""
     sys.argv = [program, *arguments]
@@ -324,6 +363,7 @@ def _run(program: str, arguments: list[str]) -> None:
     _watch_pollers()
     _watch_selectors()
     _watch_threads()
+    sys.stdin = _Keys(sys.stdin)
     exec(code, main.__dict__)
 
 

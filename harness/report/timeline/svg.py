@@ -21,6 +21,7 @@ COLOURS = {
     Look.SEND: ("#7a3b7a", "#ffffff"),
     Look.READY: ("#bfe5d3", INK),
     Look.LOCK: ("#b42318", "#ffffff"),
+    Look.KEY: ("#f2d98d", INK),
     Look.SLEEP: ("#c3cad1", INK),
     Look.RUNS: (INK, "#ffffff"),
     Look.WAITS: ("url(#waits)", INK),

@@ -8,7 +8,7 @@ from harness.report.sequence.text import columns, fitted
 from harness.report.timeline.timeline import NO_CALLS, Bar, Lane, Look, Row, Timeline, thread_names
 from harness.units import seconds
 
-NAME = 16  # columns
+NAME = 17  # columns
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)  # seconds
 TICK_ROOM = 10  # columns between two of them, at least
 LINES = {Look.RUNS: "█", Look.WAITS: "░", Look.RESTS: "·", Look.READY: "╌"}
@@ -18,6 +18,7 @@ STYLES = {
     Look.SEND: "magenta",
     Look.READY: "green",
     Look.LOCK: "red",
+    Look.KEY: "yellow",
     Look.SLEEP: "dim",
     Look.RUNS: "",
     Look.WAITS: "yellow",
@@ -60,7 +61,7 @@ def call_lines(calls: Sequence[Row]) -> Iterator[str]:
         who = ", ".join(names.get(one, one) for one in row["who"])
         what = f" = {row['bytes']} bytes {row['data']}" if row["bytes"] else f" = {row['note']}" if row["note"] else ""
         name = fitted(safe(names[row["thread"]]), NAME)
-        yield f"{1000 * row['began']:9.1f}  {took:>9}  {name:<{NAME}} {row['name']}({safe(who)}){safe(what)}"
+        yield f"{1000 * row['began']:9.1f}  {took:>9}  {name:<{NAME}} {safe(row['name'])}({safe(who)}){safe(what)}"
 
 
 def tick(whole: float, most: float) -> float:

@@ -1,5 +1,6 @@
 """What a time line tells: a lane for each thread and each client, bars where it waits, and why clients had to."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,8 @@ from harness.units import seconds as in_words
 Row = dict[str, Any]
 FINEST = 1 / 250  # of the whole time: what is shorter is no waiting
 WORTH_A_WORD = 0.1  # seconds that a client waits
+CLIENT = "client"
+SOON = 0.05  # seconds
 MOST_LANES = 16  # threads that are drawn
 NO_CALLS = ("thread", "end")
 
@@ -19,10 +22,11 @@ class Look(StrEnum):
     """What a bar means, by which it has its colour."""
 
     ACCEPT = "waits for a client to come"
-    RECEIVE = "waits for bytes of one client"
-    SEND = "waits for one client to read"
+    RECEIVE = "waits for bytes of one peer"
+    SEND = "waits for one peer to read"
     READY = "waits for whoever is ready"
     LOCK = "waits for another thread"
+    KEY = "waits for a key"
     SLEEP = "sleeps"
     RUNS = "runs"
     WAITS = "waits for its answer"
@@ -32,8 +36,9 @@ class Look(StrEnum):
 LOOKS = {
     "accept": Look.ACCEPT,
     "connect": Look.SEND,
-    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvmsg", "read"), Look.RECEIVE),
-    **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "write", "writev"), Look.SEND),
+    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvmsg"), Look.RECEIVE),
+    **dict.fromkeys(("read", "readline"), Look.KEY),
+    **dict.fromkeys(("send", "sendall", "sendmsg"), Look.SEND),
     **dict.fromkeys(("select", "poll", "epoll", "kqueue"), Look.READY),
     **dict.fromkeys(("lock", "join", "wait", "waitpid"), Look.LOCK),
     **dict.fromkeys(("sleep", "pause", "sigwait"), Look.SLEEP),
@@ -93,6 +98,7 @@ class Lane:
     marks: tuple[Mark, ...] = ()
     hears: frozenset[str] = frozenset()  # of a thread: whose bytes it receives
     is_client: bool = False
+    types: bool = False  # whether it is a user, who uses the keyboard
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,11 @@ def timeline(traced: dict[str, Any]) -> Timeline:
     """Return the time line of what harness.trace has seen."""
     total = traced["seconds"]
     threads = _threads(traced["calls"], total)
-    clients = [_client(name, rows, total) for name, rows in _by_client(traced["transcript"]).items()]
+    of_client = traced["kind"] == CLIENT  # those who talk to it are a server and a user, who do not wait
+    clients = [_client(name, rows, total, not of_client) for name, rows in _by_client(traced["transcript"]).items()]
     lanes = (*list(threads.values())[:MOST_LANES], *clients)
-    told = [*_sentences(list(threads.values()), clients), *_faults(traced["transcript"])]
+    said = _of_a_client(traced["calls"], clients) if of_client else _sentences(list(threads.values()), clients)
+    told = [*said, *_faults(traced["transcript"])]
     return Timeline(traced["program"], total, lanes, tuple(told))
 
 
@@ -203,7 +211,7 @@ def _by_client(rows: Sequence[Row]) -> dict[str, list[Row]]:
     }
 
 
-def _client(name: str, rows: Sequence[Row], total: float) -> Lane:
+def _client(name: str, rows: Sequence[Row], total: float, asks: bool) -> Lane:
     """Return the lane of a client: it waits from what it asks to its answer, and says when it does nothing."""
     bars, since, look, label = [], 0.0, None, ""
     for row in [*rows, {"kind": "act", "note": "", "seconds": total}]:
@@ -213,11 +221,12 @@ def _client(name: str, rows: Sequence[Row], total: float) -> Lane:
             look = None
         if said and row["note"] not in NO_REST and not row["note"].startswith(GIVES_UP):
             since, look, label = row["seconds"], Look.RESTS, row["note"]
-        elif row["kind"] == "send" and look is None and " without reading" not in row["note"]:
+        elif row["kind"] == "send" and look is None and not row["note"] and asks:
             since, look, label = row["seconds"], Look.WAITS, "waits"
     marks = [Mark(row["seconds"], SIGNS[row["kind"]]) for row in rows if row["kind"] in SIGNS]
     marks += [Mark(row["seconds"], FAILS) for row in rows if row["note"].startswith(GIVES_UP)]
-    return Lane(name, tuple(bars), tuple(marks), is_client=True)
+    types = any(row["note"] == "types" for row in rows)
+    return Lane(name, tuple(bars), tuple(marks), is_client=True, types=types)
 
 
 def _faults(rows: Sequence[Row]) -> list[str]:
@@ -239,6 +248,20 @@ def _sentences(threads: Sequence[Lane], clients: Sequence[Lane]) -> list[str]:
     if told or not clients:
         return told
     return ["No client had to wait because of another one."]
+
+
+def _of_a_client(calls: Sequence[Row], others: Sequence[Lane]) -> list[str]:
+    """Say whether a thread waited for the server whenever that sent something."""
+    waits = [
+        (row["began"] - SOON, SOON + (math.inf if row["ended"] is None else row["ended"]))
+        for row in calls
+        if LOOKS.get(row["name"]) in (Look.RECEIVE, Look.READY)
+    ]
+    sent = [mark.seconds for lane in others for mark in lane.marks if mark.sign == SIGNS["send"] and not lane.types]
+    missed = sum(not any(began <= moment <= ended for began, ended in waits) for moment in sent)
+    if missed:
+        return [f"The server sent something {len(sent)} times, and {missed} of these times no thread waited for it."]
+    return ["Whenever the server sent something, a thread was waiting for it, whatever the user did."]
 
 
 def _why(client: str, waited: Bar, threads: Sequence[Lane]) -> str:
