@@ -53,9 +53,9 @@ def test_a_notebook_runs_from_top_to_bottom(source: Path) -> None:
 
 
 def can_run() -> bool:
-    from harness.commands.notebook import missing
+    from harness.commands.extras import JUPYTER
 
-    return not missing()
+    return not JUPYTER.missing()
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
