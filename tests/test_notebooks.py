@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from support import ROOT, in_kit
 
+from harness.course import load_course
 from harness.course.layout import NOTEBOOKS
 from harness.course.notebooks import Cell, SourceError, cells_in, cells_of, notebook_of, read_cells, sources, written
 from harness.seen import asking
@@ -101,6 +102,12 @@ def test_the_figures_that_are_kept_are_those_that_are_shown() -> None:
     text = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
     named = set(re.findall(r'"(\d\d-[a-z-]+)"', text))
     assert {path.stem for path in (NOTEBOOKS / "figures").glob("*.svg")} == named
+
+
+def test_the_notebooks_that_steps_name_are_there() -> None:
+    named = {step.notebook for lab in load_course().labs for step in lab.steps if step.notebook}
+    assert len(named) >= 5
+    assert named <= {notebook_of(source).name for source in SOURCES}
 
 
 # Sources
