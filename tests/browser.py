@@ -39,9 +39,9 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             self._ask(f"{domain}.enable")
 
-    def open(self, page: Path) -> None:
-        """Load a page, to its end."""
-        self._ask("Page.navigate", url=page.as_uri())
+    def open(self, page: Path | str) -> None:
+        """Load a page, a file or an address, to its end."""
+        self._ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while self._next().get("method") != "Page.loadEventFired":
             pass
 

@@ -314,6 +314,15 @@ def test_without_hidden_checks_all_are_all(klass: Class) -> None:
         assert "All checks hold: 24 of 24 points." in text
 
 
+def test_feedback_names_the_line_of_the_program_that_explains_a_failure(klass: Class) -> None:
+    place = {"file": "mine.py", "line": 31, "code": "data = connection.recv(1024)", "says": "Nothing looks for the LF."}
+    told = feedback(klass, GRADED, in_code=[place], elsewhere={"bob": "'hello'"})
+    for text in (told[0], Page(told[1]).text):
+        assert "mine.py, line 31:" in text
+        assert "Nothing looks for the LF." in text
+        assert "Meanwhile this had come for bob: 'hello'" in text
+
+
 # Hostile texts
 
 
@@ -321,6 +330,7 @@ def test_without_hidden_checks_all_are_all(klass: Class) -> None:
 @pytest.mark.parametrize("place", [GRADED, LATE, UNDECIDED, BY_HAND, MISSING])
 def test_feedback_is_harmless_whatever_somebody_is_called(klass: Class, place: int, evil: str) -> None:
     fields = {"message": evil, "output": evil, "expected": evil, "received": evil, "difference": None, "server": evil}
+    fields |= {"elsewhere": {evil: evil}, "in_code": [{"file": evil, "line": 1, "code": evil, "says": evil}]}
     text, page = feedback(named(klass, evil), place, **fields)
     assert_harmless(page)
     html = RENDERED.render(

@@ -18,7 +18,7 @@ from mutants.catalogue import PROGRAMS, SOLUTIONS, Mutant, load_mutants
 from mutation import FILES, PYTHON, command_of, equivalents, first_to_fail, mutations
 
 from harness.checks.byhand import write_script
-from harness.checks.verdict import Status
+from harness.checks.verdict import Status, Verdict
 from harness.course import load_course
 from harness.launch.ports import reserved_port
 from harness.launch.sockets import holder
@@ -47,7 +47,7 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     assert verdict.id in mutant.caught_by, verdict.message
     assert verdict.clause == mutant.seen_as or verdict.id != mutant.caught_by[0], verdict.message
     if str(mutant) in FAULTS:
-        expect_golden(FAULTS[str(mutant)], told(verdict, program, FAULTS[str(mutant)]))
+        expect_golden(FAULTS[str(mutant)], mutant, verdict, program)
     if EXEMPLARS.get(verdict.id) == mutant:
         script = write_script(verdict, lab.kind, command_of(program), tmp_path)
         with ThreadPoolExecutor(1 if uses_default_port(script) else 2) as threads:
@@ -58,13 +58,19 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
         assert gone.result().returncode == 0, f"it blames the solution: {gone.result().stdout}{gone.result().stderr}"
 
 
-def expect_golden(fault: Fault, text: str) -> None:
-    """Expect that a student is told what was read and found good (`golden.py` writes it down anew)."""
-    read = fault.path.read_text(encoding="utf-8")
-    if fault.varies:
-        assert set(steady(read, varies=True)) <= set(text.splitlines()), text
-    else:
-        assert steady(text, varies=False) == steady(read, varies=False)
+def expect_golden(fault: Fault, mutant: Mutant, verdict: Verdict | None, program: Path) -> None:
+    """Expect that a student is told what was read and found good (`golden.py` writes it down anew).
+
+    On a machine with no time, something else may come first: then once more, with more patience.
+    """
+    read, text = steady(fault.path.read_text(encoding="utf-8"), fault.varies), ""
+    for patience in (IMPATIENT, 1.0, 2.0):
+        if verdict is not None:
+            text = told(verdict, program, fault)
+            if read == steady(text, varies=False) or (fault.varies and set(read) <= set(text.splitlines())):
+                return
+        verdict = first_to_fail(mutant.lab, program, [" or ".join(mutant.caught_by)], patience=patience)
+    assert steady(text, fault.varies) == read, text
 
 
 def hurried(script: Path, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from support import ROOT, in_kit
 
+from harness.course import load_course
 from harness.course.layout import NOTEBOOKS
 from harness.course.notebooks import Cell, SourceError, cells_in, cells_of, notebook_of, read_cells, sources, written
 from harness.seen import asking
@@ -53,9 +54,9 @@ def test_a_notebook_runs_from_top_to_bottom(source: Path) -> None:
 
 
 def can_run() -> bool:
-    from harness.commands.notebook import missing
+    from harness.commands.extras import JUPYTER
 
-    return not missing()
+    return not JUPYTER.missing()
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
@@ -94,13 +95,19 @@ def test_a_notebook_asks_before_it_shows(source: Path) -> None:
 def test_no_phenomenon_is_claimed_twice_and_there_are_many() -> None:
     claimed = [name for source in SOURCES for name in CLAIM.findall(source.read_text(encoding="utf-8"))]
     assert len(claimed) == len(set(claimed))
-    assert len(claimed) >= 10
+    assert len(claimed) >= 60
 
 
 def test_the_figures_that_are_kept_are_those_that_are_shown() -> None:
     text = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
     named = set(re.findall(r'"(\d\d-[a-z-]+)"', text))
     assert {path.stem for path in (NOTEBOOKS / "figures").glob("*.svg")} == named
+
+
+def test_the_notebooks_that_steps_name_are_there() -> None:
+    named = {step.notebook for lab in load_course().labs for step in lab.steps if step.notebook}
+    assert len(named) >= 5
+    assert named <= {notebook_of(source).name for source in SOURCES}
 
 
 # Sources

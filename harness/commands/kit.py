@@ -21,7 +21,10 @@ TOOLS = {
     "node": "for the JavaScript servers that prove the checks",
     "strace": "to watch a server's system calls",
 }
-PACKAGES = ("pytest", "rich", "psutil", "matplotlib", "jinja2", "watchfiles", "hypothesis", "ruff", "mypy")
+PACKAGES = dict.fromkeys(
+    ("pytest", "rich", "psutil", "matplotlib", "jinja2", "watchfiles", "hypothesis", "ruff", "mypy"), LAB
+)
+PACKAGES |= {"jupyterlab": f"{LAB} notebook"}
 
 
 def test(args: argparse.Namespace) -> int:
@@ -89,11 +92,11 @@ def doctor(_: argparse.Namespace) -> int:
     print(f"Descriptors   {_descriptors()}")
     user = holder(5555)
     print(f"Port 5555     {f'in use by {user}: end it before `{LAB} check`' if user else 'free'}")
-    for name in PACKAGES:
+    for name, installer in PACKAGES.items():
         try:
             print(f"{name:<13} {version(name)}")
         except PackageNotFoundError:
-            print(f"{name:<13} missing: `{LAB}` installs it")
+            print(f"{name:<13} missing: `{installer}` installs it")
     for name, use in TOOLS.items():
         print(f"{name:<13} {shutil.which(name) or f'not found ({use})'}")
     return 0

@@ -18,7 +18,12 @@ from harness.errors import UsageError
 from harness.launch.program import run_to_its_end
 from harness.results import write_whole
 from harness.seen.display import KEEP, KEPT
+from harness.seen.dragging import UNATTENDED
 
+ALONE = (  # it asks nobody on the network for news
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    "--LabApp.news_url=",
+)
 SECONDS = 60  # for a cell
 
 
@@ -27,7 +32,7 @@ def notebook(args: argparse.Namespace) -> int:
     chosen = _chosen(args.number)
     JUPYTER.install("notebook")
     print(f"JupyterLab opens {shown(chosen)}; Ctrl-C twice ends it", file=sys.stderr)
-    words = [sys.executable, "-m", "jupyterlab", str(chosen), "--ServerApp.root_dir", str(NOTEBOOKS)]
+    words = [sys.executable, "-m", "jupyterlab", str(chosen), f"--ServerApp.root_dir={NOTEBOOKS}", *ALONE]
     words += ["--no-browser"] if args.no_browser else []
     return run_to_its_end([*words, *args.arguments], NOTEBOOKS)
 
@@ -72,7 +77,7 @@ def execute(cells: list[Cell], environment: dict[str, str] | None = None) -> dic
 @contextmanager
 def _with(environment: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.update(environment | {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    os.environ.update(environment | {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1", UNATTENDED: "1"})
     try:
         yield
     finally:

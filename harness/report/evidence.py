@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.report.difference import Line, difference
 from harness.report.lanes import lanes
-from harness.report.safe import safe
+from harness.report.safe import one_line, safe
 from harness.report.sequence.story import failure_of
 from harness.report.sequence.text import wrapped
 
@@ -43,7 +43,7 @@ def fault(verdict: dict[str, Any]) -> Iterator[Line]:
     yield from ((style, f"      {line}") for style, line in compared)
     if verdict["why"]:
         yield "", f"    {safe(verdict['why'])}"
-    yield from (("red", f"    {safe(line)}") for line in meanwhile(verdict))
+    yield from (("red", f"    {line}") for line in meanwhile(verdict))
 
 
 def dialogue(verdict: dict[str, Any], width: int) -> Iterator[Line]:
@@ -57,8 +57,8 @@ def causes(verdict: dict[str, Any], width: int) -> Iterator[Line]:
     """Yield the lines of the program that explain the failure."""
     yield "", "    In the program:"
     for place, says in in_program(verdict):
-        yield "bold", f"      {safe(place)}"
-        yield from (("", f"          {line}") for line in wrapped(safe(says), width - 10))
+        yield "bold", f"      {place}"
+        yield from (("", f"          {line}") for line in wrapped(says, width - 10))
 
 
 def of_program(verdict: dict[str, Any]) -> str:
@@ -74,12 +74,17 @@ def output(verdict: dict[str, Any]) -> list[str]:
 
 def meanwhile(verdict: dict[str, Any]) -> list[str]:
     """Say what had come for others when somebody waited for something in vain."""
-    return [f"Meanwhile this had come for {name}: {data}" for name, data in verdict.get("elsewhere", {}).items()]
+    return [
+        one_line(f"Meanwhile this had come for {name}: {data}") for name, data in verdict.get("elsewhere", {}).items()
+    ]
 
 
 def in_program(verdict: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the program that explain a failure, with their places, and what is to be said of each."""
-    return [(f"{one['file']}, line {one['line']}:  {one['code']}", one["says"]) for one in verdict.get("in_code", ())]
+    return [
+        (one_line(f"{one['file']}, line {one['line']}: {one['code']}"), one_line(one["says"]))
+        for one in verdict.get("in_code", ())
+    ]
 
 
 def advice(verdict: dict[str, Any]) -> str:

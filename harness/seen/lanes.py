@@ -97,6 +97,8 @@ def lanes(title: str, spans: Sequence[Span], over: float | None = None) -> str:
                 sheet.rect(x, y - 9, width, 18, "waits" if span.waits else "#cfe6ef", WAITS if span.waits else WORKS)
             words = span.words + (f" ({seconds(span.ended - span.began)})" if width > 60 else "")
             left = min(x, WIDTH - RIGHT - LETTER * len(words))
+            if left < free and width > LETTER * (len(words) + 2) + free - x:
+                left = free + LETTER
             if span.words and left >= free:
                 sheet.text(left, y - 13, words, FAINT, size=11)
                 free = left + LETTER * len(words)

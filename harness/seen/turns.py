@@ -41,6 +41,6 @@ def turns(title: str, calls: Sequence[Turn]) -> str:
                     sheet.rect(at, y, 60, 30, colour if there else "#fff", colour if there else PALE)
                     sheet.text(at + 30, y + 20, kind, "#fff" if there else FAINT, "middle", 12, bold=there)
         nobody = not any(call.named)
-        took = f"{'nobody, ' if nobody else ''}after {seconds(call.took)}"
+        took = f"{'nobody: ' if nobody else 'after '}{seconds(call.took)}"
         sheet.text(x + 8, bottom + 2, took, WAITS if nobody else FAINT, size=11)
     return sheet.svg(bottom + 18)

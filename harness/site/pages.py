@@ -11,7 +11,7 @@ from harness.course.manifest import load_course
 
 HOME, INDEX = "README.md", "index.md"
 FOR_TEACHERS = ("INSTRUCTORS.md", "harness/launch/CONTAINMENT.md", "CONTRIBUTING.md")
-PAGES = ("labs/README.md", "labs/PROTOCOL.md", "labs/GLOSSARY.md")
+PAGES = ("labs/README.md", "labs/PROTOCOL.md", "labs/GLOSSARY.md", "notebooks/README.md")
 BESIDE = {".py", ".toml"}  # files that a page may offer
 NEVER = ("solutions/", "tests/")  # nobody publishes these by accident
 MODULES = {

@@ -19,8 +19,8 @@ from harness.launch.limits import Limits
 from harness.launch.streams import Stdin
 from harness.launch.tiers import PLAIN
 
-PATIENCE = 5.0  # seconds; it takes a tenth of one
-LIMITS = Limits(wall=5, cpu=4, memory=192, addresses=1024, processes=4, output=1)
+PATIENCE = 20.0  # seconds; it takes a tenth of one, and whoever takes without end has used its processor time before
+LIMITS = Limits(wall=20, cpu=4, memory=192, addresses=1024, processes=4, output=1)
 MODULES = (code, rule, rules_bytes, rules_serving, inside)  # each after those that it imports
 RUN = "import sys; exec(sys.stdin.read())"
 LOADER = """
