@@ -18,6 +18,7 @@ from harness.report.sequence.text import fitted
 
 MOST_LANES = 3  # more clients than that share one lane, each line with its name
 MOST_ROWS = 24
+NARROWEST = 36  # columns of the last lane: where there are fewer, all share one, too
 WIDEST = 14  # columns from one lane to the next: a line goes on to the right, where nobody else says anything
 ARROWS = {
     "connect": "connects",
@@ -35,7 +36,7 @@ ARROWS = {
 def lanes(rows: Sequence[Row], width: int = 100, failure: Failure | None = None) -> list[str]:
     """Draw the rows of a transcript (as in results.json) as lines of at most `width` columns; mark where it failed."""
     clients = peers_of(rows)
-    together = len(clients) > MOST_LANES
+    together = len(clients) > MOST_LANES or (len(clients) > 1 and width - 11 - WIDEST * (len(clients) - 1) < NARROWEST)
     columns = 1 if together else max(1, len(clients))
     lane = min((width - 10) // columns, WIDEST)
     lines = [] if together else ["       ms  " + "".join(f"{name:<{lane}}" for name in clients).rstrip()]

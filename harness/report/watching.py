@@ -34,8 +34,8 @@ class WatchApp(App[None]):
     #state { height: 1; padding: 0 1; text-style: bold; }
     Grid { grid-size: 2 3; grid-columns: 1fr 2fr; grid-rows: 5fr 7fr 6fr; }
     #output { row-span: 2; }
-    .pane { border: round $surface-lighten-3; border-title-color: $text; padding: 0; scrollbar-size-vertical: 1; }
-    .pane.-maximized { height: 1fr; }
+    .pane { height: 1fr; padding: 0; scrollbar-size-vertical: 1; }
+    .pane { border: round $surface-lighten-3; border-title-color: $text; }
     .pane:focus { border: round $accent; }
     #checks > .option-list--option-highlighted { background: $boost; text-style: bold; color: $text; }
     """
