@@ -13,10 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness.commands.choose import LAB, next_step, shown, todo_line, whole_lab
+from harness.commands.choose import next_step, shown, todo_line, whole_lab
 from harness.course import Lab
 from harness.course.layout import LABS
 from harness.errors import UsageError
+from harness.shell import LAB
 
 SAVED: Any = getattr(signal, "SIGUSR1", None) or getattr(signal, "SIGBREAK", None)  # the latter on Windows
 GROUPED, QUIET, LOOK = 200, 50, 100  # milliseconds: a save is over after QUIET ones, or after GROUPED in all
