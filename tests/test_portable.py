@@ -19,6 +19,7 @@ from support import HOST, PATIENCE, SOLUTIONS
 
 from harness.checks.verdict import LINUX_ONLY
 from harness.course import load_course
+from harness.course.layout import LABS
 from harness.launch.ports import reserved_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is played on Linux; elsewhere it is so")
@@ -153,6 +154,23 @@ def test_a_student_works_through_a_lab(elsewhere: Elsewhere) -> None:
     elsewhere.type("reset", "1")
     assert program.read_bytes() == stub
     assert "Containment   plain    yes" in elsewhere.type("doctor")
+
+
+def told(row: str, system: str) -> str:
+    """Return a cell of the table in labs/README.md."""
+    table = (LABS / "README.md").read_text(encoding="utf-8").partition("## Linux, macOS, Windows")[2]
+    [line] = [line for line in table.splitlines() if line.startswith(f"| {row} |")]
+    return line.split(" | ")[{MACOS: 2, WINDOWS: 3}[system]].rstrip(" |")
+
+
+def test_the_table_tells_what_differs(elsewhere: Elsewhere) -> None:
+    there = elsewhere.system
+    code = "from harness.shell import *; print(LAB, PYTHON, NC, sep='|')"
+    lab, python, nc = elsewhere.run("-c", code).strip().split("|")
+    assert told("you type", there) == f"`{lab} check 1`"
+    assert told("Python, by hand", there) == f"`{python} labs/...`"
+    assert told("to talk to a server", there).startswith(f"`{nc} 127.0.0.1 5555`")
+    assert ("raises" in told("`loop.add_signal_handler()` of asyncio", there)) == (there == WINDOWS)
 
 
 def test_a_load_is_made(elsewhere: Elsewhere) -> None:
