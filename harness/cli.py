@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from harness import __version__
 from harness.course.layout import CLASSROOM
@@ -290,8 +291,18 @@ def helps(for_students: bool = False) -> dict[str, str]:
     return {name: one.format_help() for name, one in found if one.get_default("verb") not in left_out}
 
 
+def let_everything_be_printed() -> None:
+    """Write UTF-8 into files and pipes whose encoding lacks our signs (Windows), and `?` on such a terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+            if not stream.isatty() and "✓".encode(stream.encoding, errors="ignore") == b"":
+                stream.reconfigure(encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit status."""
+    let_everything_be_printed()
     words = list(sys.argv[1:] if arguments is None else arguments)
     top = parser()
     args, further = top.parse_known_args(words)

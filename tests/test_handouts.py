@@ -12,20 +12,29 @@ import os
 import re
 import shlex
 import shutil
+import socket
+import struct
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support import PATIENCE
 
 from harness.checks.mark import Declaration, check_id
 from harness.course import Lab, Step, load_course, protocol, stubs
 from harness.course.layout import CHECKS, LABS, ROOT, SOLUTIONS
+from harness.launch import Command
+from harness.launch.command import python_program
+from harness.launch.program import Program
 
 COURSE = load_course()
+TRY = ["strace", "-qq", "-o", os.devnull, "true"]
+CAN_TRACE = shutil.which("strace") is not None and subprocess.run(TRY, capture_output=True, check=False).returncode == 0
 HANDOUTS = [LABS / lab.handout for lab in COURSE.labs]
 PAGES = [LABS / "README.md", *HANDOUTS]
 STEPS = [step for lab in COURSE.labs for step in lab.steps]
@@ -235,6 +244,78 @@ def test_what_was_not_printed_is_found_missing() -> None:
     assert first_missing([" ✓ one", "end"], printed) == "✓ one\nend"
     assert first_missing(["end", "...", " ✓ one"], printed) == "✓ one"
     assert first_missing([" ✗ one"], printed) == "✗ one"
+
+
+# What is typed beside the kit
+
+NC = [block for block in BLOCKS if re.match(r"\$ .*\| nc -N 127\.0\.0\.1 5555", block.text)]
+STRACE = [block for block in BLOCKS if block.text.startswith("$ strace -e ")]
+SAID = {"lab01.md": [b"hello\n", b"x"], "lab02.md": [b"hel", b"lo\nyou\n"]}  # to whom strace watches
+
+
+def test_blocks_of_tools_are_found() -> None:
+    assert {block.page.name for block in NC} == {"lab01.md", "lab02.md"}
+    assert {block.page.name for block in STRACE} >= set(SAID)
+
+
+@pytest.mark.skipif(shutil.which("nc") is None, reason="nc is not installed")
+@pytest.mark.parametrize("block", NC, ids=str)
+def test_what_nc_shows_is_what_is_quoted(block: Block) -> None:
+    program = next(lab.program for lab in COURSE.labs if lab.handout == block.page.name)
+    with Program(python_program(SOLUTIONS / program)) as server:
+        assert server.wait_listening(lambda: PATIENCE)
+        for told in block.text.removeprefix("$ ").split("\n$ "):
+            command, _, quoted = told.partition("\n")
+            typed = command.replace("5555", str(server.port)).replace("python3", shlex.quote(sys.executable))
+            done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, timeout=PATIENCE, check=False)
+            assert done.stdout.rstrip("\n") == quoted.rstrip("\n"), command
+
+
+@pytest.mark.skipif(not CAN_TRACE, reason="strace is not installed, or may not trace")
+@pytest.mark.parametrize("block", [block for block in STRACE if block.page.name in SAID], ids=str)
+def test_what_strace_shows_is_what_is_quoted(block: Block, tmp_path: Path) -> None:
+    command, *quoted = block.text.splitlines()
+    *words, _, _ = shlex.split(command.removeprefix("$ "))
+    program = next(lab.program for lab in COURSE.labs if lab.handout == block.page.name)
+    log = tmp_path / "strace"
+    watched = (*words, "-o", str(log), sys.executable, str(SOLUTIONS / program))
+    with Program(Command(watched, SOLUTIONS)) as server:
+        assert server.wait_listening(lambda: PATIENCE)
+        pieces = SAID[block.page.name]
+        clients = [pieces] if block.page.name == "lab02.md" else [[piece] for piece in pieces]
+        for number, said in enumerate(clients, start=1):
+            with socket.create_connection(server.address, timeout=PATIENCE) as ann:
+                for piece in said:
+                    ann.sendall(piece)
+                    wait_until_traced(log, f'"{piece.decode()}"'.replace("\n", "\\n"))
+                if number < len(clients) or len(clients) == 1:
+                    ann.shutdown(socket.SHUT_WR)
+                    while ann.recv(100):
+                        pass
+                else:
+                    ann.recv(100)
+                    ann.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until_traced(log, quoted[-1].split("(")[0] + "(", last=True)
+    missing = first_missing([as_traced(line) for line in quoted], as_traced(log.read_text(encoding="utf-8")))
+    assert missing is None, f"{missing}\n\nstrace said:\n{log.read_text(encoding='utf-8')}"
+
+
+def wait_until_traced(log: Path, text: str, last: bool = False) -> None:
+    """Wait until strace has noted a call with a text; with `last`, until it is in the last finished line."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if " = " in line]
+        if lines and text in (lines[-1] if last else "\n".join(lines)):
+            return
+        time.sleep(0.01)  # polls a file that nobody announces
+    raise AssertionError(f"strace has not seen {text}")
+
+
+def as_traced(text: str) -> str:
+    """Write calls without what differs from run to run: ports, descriptors, addresses."""
+    for pattern, stand_in in ((r"htons\(\d+\)", "htons(PORT)"), (r"\b0x[0-9a-f]+", "ADDRESS"), (r"\(\d, ", "(FD, ")):
+        text = re.sub(pattern, stand_in, text)
+    return re.sub(r"close\(\d\)", "close(FD)", re.sub(r" = \d+$", " = N", text, flags=re.MULTILINE))
 
 
 # Python in the handouts

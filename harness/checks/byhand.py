@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.checks.verdict import Verdict
 from harness.launch import Command
 from harness.results import write_whole
+from harness.shell import PYTHON
 
 PRELUDE = Path(__file__).with_name("prelude.py")
 PRELUDES = {  # by the kind of the lab
@@ -26,8 +27,8 @@ HEAD = '''"""{title}
 
 PROTOCOL.md, {clause}: {quote}
 
-    python3 {name}                     the program that was checked
-    python3 {name} python3 my.py       another one
+    {run}                     the program that was checked
+    {run} {python} my.py       another one
 
 Exit status 1 while the fault is there, 0 when it is gone.
 """
@@ -56,12 +57,13 @@ def script_of(verdict: Verdict, kind: str, command: Command) -> str:
     may_end = verdict.role == "client" or any(ending in line for line in lines for ending in ENDINGS)
     if verdict.server != RUNNING and not may_end:
         lines.append("server.expect_running()")  # it ended in the middle: another time that may show a moment later
-    words = ["python3" if word == sys.executable else word for word in command.words]
+    words = [PYTHON if word == sys.executable else word for word in command.words]
     head = HEAD.format(
         title=verdict.title,
         clause=verdict.clause,
         quote=verdict.quote,
-        name=f"{verdict.id}.py",
+        run=f"{PYTHON} {verdict.id}.py",
+        python=PYTHON,
         command=words,
         folder=str(command.folder),
         dialogue="\n".join(f"    {line}" for line in lines),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from harness.checks.subject import Subject
-from harness.checks.verdict import Blocked
+from harness.checks.verdict import LINUX_ONLY, Blocked
 from harness.launch.descriptors import TooFew, can_limit, own_descriptors
 from harness.wire import Fault, Peer
 from harness.wire.transcript import SERVER, Kind
@@ -24,7 +24,7 @@ def limit_descriptors(server: Subject, spare: int) -> None:
 def allow(server: Subject, number: int) -> None:
     """Let each process of the server have so many descriptors; raises Blocked."""
     if not can_limit():
-        raise Blocked("the limit of another program's descriptors can only be changed on Linux (prlimit(2))")
+        raise Blocked(LINUX_ONLY)
     try:
         server.program.allow_descriptors(number)
     except TooFew as error:

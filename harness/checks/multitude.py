@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from harness.checks.chat import parse
 from harness.checks.crowd import OTHERS, allow
 from harness.checks.subject import Subject
-from harness.checks.verdict import Blocked, Hindered
+from harness.checks.verdict import LINUX_ONLY, Blocked, Hindered
 from harness.launch.descriptors import OURSELVES, can_limit, most_descriptors, own_descriptors
 from harness.wire import Fault
 from harness.wire.deadline import Deadline
@@ -142,7 +142,7 @@ def multitude(server: Subject, number: int) -> Iterator[Multitude]:
     Raises Hindered where that are not even LEAST.
     """
     if not can_limit():
-        raise Blocked("the limit of another program's descriptors can only be changed on Linux (prlimit(2))")
+        raise Blocked(LINUX_ONLY)
     most = most_descriptors([OURSELVES, *server.program.members()])
     if most < LEAST + OTHERS:
         raise Hindered(

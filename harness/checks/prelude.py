@@ -24,6 +24,11 @@ class Fault(Exception):
     """The fault shows."""
 
 
+def need_linux():
+    if not LINUX:
+        raise Fault("what a program holds and uses shows on Linux alone (/proc): make the check again instead")
+
+
 def pattern(length):
     """Bytes that count: each group of nine names its own place."""
     return b"".join(b"%08x " % offset for offset in range(0, length, 9))[:length]
@@ -83,7 +88,13 @@ class Program:
 
     @staticmethod
     def printed(stream):
-        return os.pread(stream.fileno(), 1 << 16, 0)
+        if hasattr(os, "pread"):
+            return os.pread(stream.fileno(), 1 << 16, 0)
+        end = stream.seek(0, os.SEEK_CUR)  # Windows: the program writes there
+        stream.seek(0)
+        text = stream.read()
+        stream.seek(end)
+        return text
 
     def processes(self):
         found = [self.pid]
@@ -101,12 +112,13 @@ class Program:
     def kill(self):
         for pid in self.processes():
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # the latter on Windows
             except OSError:
                 pass
         self.process.wait()
 
     def runnable_seconds(self):
+        need_linux()
         total = 0
         for pid in self.processes():
             for task in os.listdir(f"/proc/{pid}/task"):
@@ -204,6 +216,7 @@ class Server(Program):
 
     def held(self):
         """How many descriptors, threads and processes, and how much memory, it has now."""
+        need_linux()
         descriptors = threads = memory = 0
         pids = self.processes()
         for pid in pids:

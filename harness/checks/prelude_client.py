@@ -164,6 +164,7 @@ class Client(Program):
             raise Fault("the client ended without a message")
 
     def expect_threads(self, number):
+        need_linux()
         threads = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self.processes())
         if threads < number:
             raise Fault(f"it has {threads} thread, not {number}")

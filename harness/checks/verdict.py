@@ -20,6 +20,9 @@ class Blocked(Exception):
     """A check cannot be made, and the program is not to blame; the text says why."""
 
 
+LINUX_ONLY = "the limit of another program's descriptors can only be changed on Linux (prlimit(2))"
+
+
 class Hindered(Exception):
     """The machine does not let the harness make a check; the text says what to do about it."""
 

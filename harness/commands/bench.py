@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.commands.choose import LAB, lab_and_step, limits_of, program_of, tier_of
+from harness.commands.choose import lab_and_step, limits_of, program_of, tier_of
 from harness.commands.loading import Job, load_and_report
 from harness.course import Lab, load_course
 from harness.course.stubs import has_solutions
@@ -17,6 +17,7 @@ from harness.load.outcome import CannotLoad
 from harness.load.scenarios import Scenario, ScenarioError, scenario
 from harness.load.summary import Over
 from harness.load.sweep import Load, Server, Sweep
+from harness.shell import LAB
 
 MOST_CLIENTS = 100_000
 MOST_RATE = 1_000_000  # a second

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness import results
 from harness.checks.bench import Starter
-from harness.checks.verdict import Status, Verdict
-from harness.commands.choose import LAB, lab_and_step, limits_of, next_step, program_of, shown, tier_of, todo_line
+from harness.checks.verdict import LINUX_ONLY, Status, Verdict
+from harness.commands.choose import lab_and_step, limits_of, next_step, program_of, shown, tier_of, todo_line
 from harness.course import Lab, Step
 from harness.course.progress import load_progress
 from harness.course.stubs import is_untouched
 from harness.errors import UsageError
 from harness.launch import LaunchError
+from harness.shell import LAB
 
 if TYPE_CHECKING:
     from harness.checks.plugin import Run
@@ -143,11 +144,12 @@ def status_of(verdicts: list[Verdict]) -> int:
 
 
 def _note_progress(lab: Lab, verdicts: list[Verdict]) -> None:
+    """Note which steps hold; what no system but Linux can check keeps nobody elsewhere from the next step."""
     progress = load_progress()
-    status = {verdict.id: verdict.status for verdict in verdicts}
+    holds = {verdict.id: verdict.status is Status.PASS or verdict.message == LINUX_ONLY for verdict in verdicts}
     for step in lab.steps:
-        if set(step.checks) <= set(status):
-            progress.mark(step.id, all(status[name] is Status.PASS for name in step.checks))
+        if set(step.checks) <= set(holds):
+            progress.mark(step.id, all(holds[name] for name in step.checks))
     progress.save()
 
 

@@ -1,6 +1,5 @@
 """Which lab, which step, which program: what people type, or a sentence that says what is wrong with it."""
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -11,12 +10,12 @@ from harness.course.layout import LABS, ROOT, SOLUTIONS
 from harness.course.progress import load_progress
 from harness.course.stubs import has_solutions, has_stubs
 from harness.errors import UsageError
+from harness.shell import LAB, PYTHON
 
 if TYPE_CHECKING:  # `lab` alone starts nothing, and answers at once
     from harness.launch import Command
     from harness.launch.limits import Limits
 
-LAB = "py lab" if os.name == "nt" else "./lab"  # what people type
 RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
@@ -129,7 +128,7 @@ def _any_program(target: str) -> "Command":
     if shutil.which(program) is None:
         raise UsageError(
             f"--target: cannot run {program!r}: there is no such program, or it is not executable "
-            f"(a Python file is run as --target 'python3 {program}')"
+            f"(a Python file is run as --target '{PYTHON} {program}')"
         )
     found = Path(program)
     words = (str(found.absolute()), *command.words[1:]) if found.parent != Path() else command.words

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.commands.choose import LAB
 from harness.course.layout import NOTEBOOKS, ROOT
 from harness.errors import UsageError
 from harness.launch.program import run_to_its_end
+from harness.shell import LAB
 
 PIP = ("-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--no-input")
 QUIET = ("--disable-pip-version-check", "--quiet", "-r")

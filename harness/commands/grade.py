@@ -20,7 +20,7 @@ from harness.classroom.interop import CHAT, CLIENT, Interop
 from harness.classroom.journal import JOURNAL, Journal
 from harness.classroom.marking import class_of
 from harness.classroom.policy import OVERRIDES, Together, read_policy
-from harness.commands.choose import LAB, chosen_labs, limits_of, shown, tier_of
+from harness.commands.choose import chosen_labs, limits_of, shown, tier_of
 from harness.course import load_course
 from harness.course.layout import LABS
 from harness.errors import UsageError
@@ -32,6 +32,7 @@ from harness.report.marks.regrade import regrade_markdown
 from harness.report.marks.terminal import summarise_class
 from harness.report.terminal import console, progress, say
 from harness.results import write_whole
+from harness.shell import LAB
 
 GRADES = "grades.json"
 TAKEN_IN = "hand-ins"

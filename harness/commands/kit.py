@@ -10,13 +10,14 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.commands.choose import LAB, shown
+from harness.commands.choose import shown
 from harness.commands.extras import JUPYTER, SPHINX
 from harness.course import load_course, notebooks, stubs
 from harness.course.layout import LABS, ROOT
+from harness.shell import LAB, NC
 
 TOOLS = {
-    "nc": "to talk to a server by hand",
+    NC: "to talk to a server by hand",
     "cc": "for the C servers that prove the checks",
     "node": "for the JavaScript servers that prove the checks",
     "strace": "to watch a server's system calls",

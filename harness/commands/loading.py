@@ -195,4 +195,5 @@ def _report(outcome: dict[str, Any], out: Console) -> None:
     for number, sentence in enumerate(outcome["sentences"], start=1):
         say(out, f"{number}. {sentence}")
     say(out)
-    say(out, f"The report: {shown(folder / 'report.html')}  (also runs/latest/report.html)")
+    linked = "  (also runs/latest/report.html)" if (folder.parent / "latest").resolve() == folder.resolve() else ""
+    say(out, f"The report: {shown(folder / 'report.html')}{linked}")

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from harness.commands.choose import LAB
 from harness.errors import UsageError
 from harness.report.safe import safe
 from harness.report.sequence.text import fitted
 from harness.report.terminal import console, say
+from harness.shell import LAB
 from harness.wire.link import Address
 from harness.wire.proxy import Proxy, Visit
 from harness.wire.relay import Direction, Passage

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness.commands.choose import LAB, shown
+from harness.commands.choose import shown
 from harness.errors import UsageError
+from harness.shell import LAB
 
 SAVED: Any = getattr(signal, "SIGUSR1", None) or getattr(signal, "SIGBREAK", None)  # the latter on Windows
 GROUPED, QUIET, LOOK = 200, 50, 100  # milliseconds: a save is over after QUIET ones, or after GROUPED in all

@@ -3,12 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.commands.choose import LAB, lab_and_step, need_stubs, next_step, program_of, shown, todo_line
+from harness.commands.choose import lab_and_step, need_stubs, next_step, program_of, shown, todo_line
 from harness.course import Step, load_course
 from harness.course.layout import LABS
 from harness.course.progress import load_progress
 from harness.course.stubs import put_stub
 from harness.errors import UsageError
+from harness.shell import LAB, NC
 
 if TYPE_CHECKING:
     from harness.launch import Command
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{shown(command.folder / lab.program)}: stop it with Ctrl-C; talk to it from another terminal with", flush=True
     )
-    print(f"    nc {args.host} {port}", flush=True)
+    print(f"    {NC} {args.host} {port}", flush=True)
     if lab.kind == "chat":
         there = f" --host {args.host}" if args.host != DEFAULT_HOST else ""
         there += f" --port {port}" if args.port != DEFAULT_PORT else ""

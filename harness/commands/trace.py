@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.capture import How
 from harness.capture import capture as capture_server
-from harness.commands.choose import LAB, limits_of, program_of, shown, tier_of, whole_lab
+from harness.commands.choose import limits_of, program_of, shown, tier_of, whole_lab
 from harness.course import Lab
 from harness.errors import UsageError
 from harness.launch import LaunchError
@@ -20,6 +20,7 @@ from harness.report.timeline.svg import svg
 from harness.report.timeline.terminal import call_lines, lines
 from harness.report.timeline.timeline import timeline
 from harness.results import write_whole
+from harness.shell import LAB
 from harness.trace import NotServing, TraceError
 from harness.trace import trace as traced_server
 from harness.trace.scenes import SCENES

@@ -11,6 +11,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 OURSELVES = 0  # as prlimit(2) counts
+TOO_FEW = "a process may have %d descriptors on this machine (ulimit -Hn)"
 
 
 class TooFew(Exception):
@@ -39,7 +40,7 @@ def _hard(pid: int) -> int:
 def check_descriptors(pids: Iterable[int], number: int) -> None:
     """Raise TooFew where one of these processes cannot be allowed so many."""
     if number > (most := most_descriptors(pids)):
-        raise TooFew(f"a process may have {most} descriptors on this machine (ulimit -Hn)")
+        raise TooFew(TOO_FEW % most)
 
 
 def allow_descriptors(pids: Iterable[int], number: int) -> None:
@@ -57,11 +58,24 @@ def allow_descriptors(pids: Iterable[int], number: int) -> None:
 
 @contextmanager
 def own_descriptors(number: int) -> Iterator[None]:
-    """Let this process open descriptors below `number` at least, while the block runs; raises TooFew."""
+    """Let this process open descriptors below `number` at least, while the block runs; raises TooFew.
+
+    Windows has no such limit.
+    """
+    if resource is None:
+        yield
+        return
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if before[0] != resource.RLIM_INFINITY and before[0] < number:
-        allow_descriptors([OURSELVES], number)
     try:
+        if before[0] != resource.RLIM_INFINITY and before[0] < number:
+            _raise_own(number, before[1])
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def _raise_own(number: int, hard: int) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    except (OSError, ValueError):  # macOS has a lower limit than the hard one (kern.maxfilesperproc)
+        raise TooFew(TOO_FEW % hard) from None

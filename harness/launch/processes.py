@@ -46,7 +46,7 @@ def let_children_heed_signals() -> None:
 
 def contents(path: str) -> bytes:
     """Return what a file of /proc says; it is asked for so often that open() would cost more than the answer."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))  # Windows, where there is no /proc, has none
     try:
         return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
     finally:

@@ -9,6 +9,7 @@ from harness.report.lanes import lanes
 from harness.report.safe import one_line, safe
 from harness.report.sequence.story import failure_of
 from harness.report.sequence.text import wrapped
+from harness.shell import PYTHON
 
 OUTPUT_LINES = 12
 NOT_DONE = re.compile(r"NotImplementedError: step (\d+\.\d+)")
@@ -99,4 +100,4 @@ def advice(verdict: dict[str, Any]) -> str:
 
 def by_hand(verdict: dict[str, Any], folder: str) -> str:
     """Return the command that shows a failure by hand; its script lies in `folder`."""
-    return f"python3 {folder}/{verdict['by_hand']}"
+    return f"{PYTHON} {folder}/{verdict['by_hand']}"
