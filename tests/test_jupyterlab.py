@@ -19,12 +19,13 @@ from support import CHROMIUM, PATIENCE, ROOT, lab_of
 from test_notebooks import can_run
 
 STARTS = 3 * PATIENCE  # seconds, for JupyterLab
+CLEAR = "jupyterapp.commands.execute('notebook:clear-all-cell-outputs').then(() => 'done')"
 RUN_ALL = "jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'done')"
-READY = """(() => {
+READY = """(name => {
   const shown = window.jupyterapp && jupyterapp.shell.currentWidget;
   const session = shown && shown.context && shown.context.sessionContext.session;
-  return Boolean(session && session.kernel && session.kernel.status === 'idle');
-})()"""
+  return Boolean(session && shown.context.path === name && session.kernel && session.kernel.status === 'idle');
+})('%s')"""
 CELLS = """JSON.stringify(Array.from(jupyterapp.shell.currentWidget.content.model.cells).filter(
   cell => cell.type === 'code').map(cell => cell.toJSON()))"""
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -46,19 +47,19 @@ def jupyterlab(kit: Path, number: str, folder: Path) -> Iterator[dict[str, Any]]
         stderr=(folder / "log").open("w"),
         start_new_session=True,
     )
+    server = None
     try:
-        server = None
         while server is None:
             assert process.poll() is None, (folder / "log").read_text()
             server = told(folder)
             time.sleep(0.05)  # until the server has written where it listens
         yield server
-        urlopen(Request(f"{server['url']}api/shutdown?token={server['token']}", method="POST"), timeout=PATIENCE)
-        process.wait(PATIENCE)
     finally:
-        if process.poll() is None:
+        if server:  # which ends its kernels, too
+            urlopen(Request(f"{server['url']}api/shutdown?token={server['token']}", method="POST"), timeout=PATIENCE)
+        else:
             process.terminate()
-            process.wait(PATIENCE)
+        process.wait(STARTS)
 
 
 def told(folder: Path) -> dict[str, Any] | None:
@@ -72,10 +73,10 @@ def told(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def wait_ready(browser: Browser) -> None:
-    """Wait until the notebook is open and its kernel idle."""
+def wait_ready(browser: Browser, name: str) -> None:
+    """Wait until a notebook is in front and its kernel idle."""
     deadline = time.monotonic() + STARTS
-    while not browser.do(READY):
+    while not browser.do(READY % name):
         assert time.monotonic() < deadline, browser.said
         time.sleep(0.1)  # between two looks at the page
 
@@ -89,7 +90,8 @@ def test_all_cells_run_in_jupyterlab(kit: Path, tmp_path: Path) -> None:
         browser.resize(1280, 900)
         for name, phenomenon in (("01_life_of_a_connection", "half-close"), ("04_buffers", "a partial send")):
             browser.open(f"{server['url']}lab/tree/{name}.ipynb?token={server['token']}")
-            wait_ready(browser)
+            wait_ready(browser, f"{name}.ipynb")
+            assert browser.do(CLEAR) == "done"
             assert browser.do(RUN_ALL) == "done"
             said = json.dumps(checked_cells(browser), ensure_ascii=False)
             assert f"✓ {phenomenon}:" in said

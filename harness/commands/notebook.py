@@ -15,7 +15,7 @@ from harness.commands.extras import JUPYTER
 from harness.course.layout import NOTEBOOKS, ROOT
 from harness.course.notebooks import Cell, as_notebook, cleaned, notebook_of, read_cells, written
 from harness.errors import UsageError
-from harness.launch.program import run_to_its_end
+from harness.launch.program import become
 from harness.results import write_whole
 from harness.seen.display import KEEP, KEPT
 from harness.seen.dragging import UNATTENDED
@@ -31,10 +31,10 @@ def notebook(args: argparse.Namespace) -> int:
     """Open a notebook in JupyterLab, which is installed when it is first needed."""
     chosen = _chosen(args.number)
     JUPYTER.install("notebook")
-    print(f"JupyterLab opens {shown(chosen)}; Ctrl-C twice ends it", file=sys.stderr)
+    print(f"JupyterLab opens {shown(chosen)}; Ctrl-C twice ends it", file=sys.stderr, flush=True)
     words = [sys.executable, "-m", "jupyterlab", str(chosen), f"--ServerApp.root_dir={NOTEBOOKS}", *ALONE]
     words += ["--no-browser"] if args.no_browser else []
-    return run_to_its_end([*words, *args.arguments], NOTEBOOKS)
+    return become([*words, *args.arguments], NOTEBOOKS)
 
 
 def _chosen(number: str | None) -> Path:

@@ -269,15 +269,19 @@ def _name_of(number: int) -> str:
 
 
 def run_in_foreground(command: Command, host: str, port: int) -> int:
-    """Run a server as a student would, on this terminal: on POSIX this process becomes the server."""
-    words = command.arguments(host, port)
+    """Run a server as a student would, on this terminal."""
+    return become(command.arguments(host, port), command.folder)
+
+
+def become(words: Sequence[str], folder: Path) -> int:
+    """Run a command on this terminal, uncontained: on POSIX this process becomes it, elsewhere it waits for it."""
     try:
         if os.name == "posix":
-            os.chdir(command.folder)
-            os.execvp(words[0], words)
+            os.chdir(folder)
+            os.execvp(words[0], list(words))
     except OSError as error:
         raise LaunchError(f"cannot run {words[0]!r}: {error.strerror or error}") from None
-    return run_to_its_end(words, command.folder)
+    return run_to_its_end(words, folder)
 
 
 def run_to_its_end(words: Sequence[str], folder: Path) -> int:
