@@ -39,8 +39,9 @@ def words_in(notebook: dict[str, Any]) -> str:
     return "\n".join("".join(part) for part in parts)
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_a_notebook_runs_from_top_to_bottom(source: Path) -> None:
+def test_a_notebook_runs_from_top_to_bottom(source: Path, again: bool) -> None:
     if not can_run():
         pytest.skip("`lab test` installs JupyterLab; pytest alone does not")
     from harness.commands.notebook import execute

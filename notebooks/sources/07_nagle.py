@@ -9,11 +9,13 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from statistics import median
 
 from harness.seen import ask, claim, connected, on_linux, show, until
 from harness.seen.curves import curves
 from harness.seen.lanes import Recorder, lanes
+from harness.seen.router import Router
 from harness.seen.segments import segments_sent
 
 ROUNDS = 25
@@ -221,6 +223,89 @@ if on_linux():
     claim("with TCP_NODELAY each send() is a segment", counts["TCP_NODELAY"] >= 8, in_words)
     claim("Nagle gathers small sends", counts["Nagle"] <= 4, in_words)
     claim("TCP_CORK makes one of many", counts["TCP_CORK"] <= 2, in_words)
+
+# %% [markdown]
+# ## Who waits in the queue of others
+#
+# The last kind of time that nobody ordered is not in your machine. A line of 500,000 bytes a
+# second has a queue in front of it, as each home router has. eve asks for nothing but a sign of
+# life every 10 ms. After 0.3 s, dan begins to upload: as much as goes. Two routers differ in the
+# room of their queue: 5,500 bytes, and 100,500. (Beside dan's datagrams of 1,000 bytes there is
+# always room for a small one of eve.)
+
+# %%
+RATE, PING = 500_000, 0.01  # bytes a second; seconds
+ROOMS = {"a queue of 5,500 bytes": 5_500, "a queue of 100,500 bytes": 100_500}
+bloat = ask(
+    "7.4 a bulk flow",
+    "dan's upload keeps the queue of 100,500 bytes full. How long is eve's sign of life on its "
+    "way then? (milliseconds)",
+    guess=None,
+)
+
+
+# %%
+def through(room: int) -> tuple[list[tuple[float, float]], int]:
+    """Send both flows; return when each sign of life left, how long it took, and all bytes."""
+    ways = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.bind(("127.0.0.1", 0))
+        end.settimeout(0.5)
+        with Router(end.getsockname(), RATE, room) as router:
+            sending = threading.Thread(target=send_both, args=(router.address,))
+            began = time.perf_counter()
+            sending.start()
+            with suppress(TimeoutError):
+                while True:
+                    data = end.recv(2000)
+                    if data[:4] == b"eve ":
+                        left = float(data[4:])
+                        ways.append((left - began, 1000 * (time.perf_counter() - left)))
+            sending.join()
+            return ways, router.passed
+
+
+# %%
+def send_both(address: tuple[str, int]) -> None:
+    """Be eve for a second, and dan from 0.3 s on: twice what the line carries."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        began = eves = time.perf_counter()
+        dans = began + 0.3
+        while (now := time.perf_counter()) < began + 1.0:
+            if now >= eves:
+                out.sendto(b"eve %.6f" % now, address)
+                eves += PING
+            while now >= dans:
+                out.sendto(bytes(1000), address)
+                dans += 1000 / (2 * RATE)
+            time.sleep(0.0005)
+
+
+# %%
+seen = {name: through(room) for name, room in ROOMS.items()}
+waits = {name: [(when, ms) for when, ms in ways] for name, (ways, _) in seen.items()}
+late = {name: median(ms for when, ms in ways if when > 0.7) for name, ways in waits.items()}
+carried = {name: passed for name, (_, passed) in seen.items()}
+in_words = ", ".join(f"{name}: {ms:.0f} ms" for name, ms in late.items())
+picture = curves(
+    "Signs of life on their way", "seconds", "ms", waits, "linear", bloat.guess, "dots"
+)
+show(picture, in_words, "07-bloat")
+
+# %%
+short, long = late.values()
+bloat.happened(
+    in_words,
+    "Her datagram stands behind all of dan's that wait already, and leaves in its turn: 100,500 "
+    "bytes at 500,000 a second are 201 ms. TCP fills any queue that it finds, because it slows "
+    "down only when something is lost. A longer queue loses later, carries no byte more, and lets "
+    "everybody wait. This is called bufferbloat; the cure is a short queue, or one that is fair.",
+    read="RFC 8290; RFC 7567; Gettys and Nichols, Bufferbloat, ACM Queue, 2011",
+)
+claim("bufferbloat: one flow fills the queue of all", 100 < long < 500, in_words)
+claim("a short queue is a short wait", short < long / 3, in_words)
+told = ", ".join(f"{name}: {bytes_:,}" for name, bytes_ in carried.items())
+claim("a longer queue carries no more", max(carried.values()) < 1.5 * min(carried.values()), told)
 
 # %% [markdown]
 # **What to take along.** Give the kernel whole messages, in one `sendall()`. A server that
