@@ -168,6 +168,7 @@ def answer_and_close(read_the_question: bool) -> tuple[list[int], str]:
     return sizes, piece if isinstance(piece, str) else "the end (FIN)"
 
 
+# %%
 polite, polite_end = answer_and_close(read_the_question=True)
 reset, reset_end = answer_and_close(read_the_question=False)
 show(

@@ -50,6 +50,8 @@ with listening() as listener:
     late, _ = listener.accept()
     with late:
         found = late.recv(100)
+
+# %%
 early.happened(
     f"all that, and it closed. accept() came later, and recv() gave {found!r}",
     "The handshake is the kernel's. A connection that nobody has accepted has its queues like "

@@ -221,6 +221,9 @@ if on_linux("09-pauses"):
     middle = {name: median(took) for name, took in pauses.items()}
     in_words = ", ".join(f"{name}: {ms:.2f} ms" for name, ms in middle.items())
     show(picture, in_words, "09-pauses")
+
+# %%
+if on_linux():
     pausing.happened(
         in_words,
         "epoll_wait() counts whole milliseconds, and Python rounds up: 0.3 becomes 1. select() "
